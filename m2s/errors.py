@@ -1,0 +1,25 @@
+"""The two errors that reach a user: bad input (exit code 2) and a run that failed (exit code 1)."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong. The message is one line: what is wrong, where, and what to do."""
+
+
+class RunError(RuntimeError):
+    """A run started well and failed on its way, for instance because its loss became NaN."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is not known, with the nearest known names (or all, where they are few)."""
+    known = list(known)
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif len(known) <= 20:
+        hint = f"known: {', '.join(known)}"
+    else:
+        hint = f"there are {len(known)} known names, none of them near"
+    return InputError(f"unknown {kind} '{name}': {hint}")

@@ -1,0 +1,22 @@
+"""Where results live: one folder per profile and kind of data."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout that this package runs from."""
+
+
+def data_label(data: str | Path) -> str:
+    """``"phantom"`` for made-up images, ``"real"`` for any folder of data sets."""
+    return "phantom" if str(data) == "phantom" else "real"
+
+
+def results_root() -> Path:
+    """The folder of all results: the variable ``M2S_RESULTS``, or ``results/`` in the checkout."""
+    return Path(os.environ.get("M2S_RESULTS") or ROOT / "results").resolve()
+
+
+def results_dir(profile: str, data: str | Path) -> Path:
+    """The results of one profile on one kind of data, for instance ``results/lab-phantom``."""
+    return results_root() / f"{profile}-{data_label(data)}"
