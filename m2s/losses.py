@@ -1,0 +1,128 @@
+"""The training loss of MSNet and M2SNet: weighted IoU, weighted BCE and LossNet (revised M2SNet paper, Eq. 4)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m2s.errors import InputError, unknown
+
+FORMS = ("published", "written")
+TERMS = ("iou", "bce")
+
+
+def one_vs_rest(mask: Tensor, channels: int) -> Tensor:
+    """One float mask per output channel: (N, 1, H, W) → (N, channels, H, W).
+
+    One channel: ``mask`` itself, 0 and 1 (a float mask may lie between). More: ``mask`` holds class indices, and
+    channel c is 1 where the index is c. Values out of range, such as the 255 of a mask file, raise :class:`InputError`.
+    """
+    low, high = (float(v) for v in torch.aminmax(mask))
+    if low < 0 or high > max(channels - 1, 1):
+        expected = "0 to 1" if channels == 1 else f"class indices 0 to {channels - 1}"
+        raise InputError(
+            f"mask values run from {low:g} to {high:g}, expected {expected}: threshold or relabel the mask"
+        )
+    if channels == 1:
+        return mask.float()
+    return F.one_hot(mask.squeeze(1).long(), channels).movedim(-1, 1).float()
+
+
+def pixel_weights(target: Tensor) -> Tensor:
+    """1 + 5·|mean over 31×31 − target|: 1 far from the boundary, at most 6 where a pixel differs from all around it.
+
+    ``target`` is (N, C, H, W), float. The definition is that of F3Net (AAAI 2020), to which the paper refers. The mean
+    counts zeros beyond the image's edge, so that an object that touches the edge has a boundary there too.
+    """
+    return 1 + 5 * (F.avg_pool2d(target, kernel_size=31, stride=1, padding=15) - target).abs()
+
+
+def structure_parts(
+    logits: Tensor, mask: Tensor, form: str = "published", terms: Sequence[str] = TERMS
+) -> dict[str, Tensor]:
+    """The terms of :func:`structure_loss`, by name."""
+    if form not in FORMS:
+        raise unknown("loss form", form, FORMS)
+    for term in terms:
+        if term not in TERMS:
+            raise unknown("loss term", term, TERMS)
+    n, channels, *size = logits.shape
+    if mask.shape != (n, 1, *size):
+        raise InputError(f"mask has shape {tuple(mask.shape)}, but logits {tuple(logits.shape)} need {(n, 1, *size)}")
+
+    target = one_vs_rest(mask, channels)
+    weights = pixel_weights(target)
+    parts = {}
+    if "iou" in terms:
+        probabilities = logits.sigmoid()
+        intersection = (weights * probabilities * target).sum((2, 3))
+        both = (weights * (probabilities + target)).sum((2, 3))
+        parts["iou"] = (1 - (intersection + 1) / (both - intersection + 1)).mean()
+    if "bce" in terms:
+        bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        if form == "published":
+            bce = (weights * bce).sum((2, 3)) / weights.sum((2, 3))
+        # As written, the BCE is one number b before the weights come in: Σ(w·b)/Σw = b, so that they cancel.
+        parts["bce"] = bce.mean()
+    return parts
+
+
+def structure_loss(logits: Tensor, mask: Tensor, form: str = "published", terms: Sequence[str] = TERMS) -> Tensor:
+    """Weighted IoU plus weighted BCE, L_IoU^w + L_BCE^w (Eq. 4; F3Net's definition). A scalar ≥ 0.
+
+    ``logits`` (N, C, H, W); ``mask`` (N, 1, H, W) of any type: 0 and 1 for C = 1, class indices for C > 1. Both terms
+    are taken per image and channel, with the weights of :func:`pixel_weights`, then averaged over images and channels:
+    every class against the rest.
+
+    - ``form="published"``: the BCE is weighted per pixel and divided by the sum of the weights of its image.
+    - ``form="written"``: as the released training script computes it, a plain mean. The IoU is weighted in both.
+
+    ``terms`` picks from ``("iou", "bce")``. Unknown names, shapes that do not fit and masks out of range raise
+    :class:`InputError`.
+    """
+    parts = structure_parts(logits, mask, form, terms)
+    if not parts:
+        raise InputError(f"no loss term: 'terms' is empty, give some of {', '.join(TERMS)}")
+    return sum(parts.values())
+
+
+class SegmentationLoss(nn.Module):
+    """The total loss L_IoU^w + L_BCE^w + weight·L_f (Eq. 4) of one output, or of several (deep supervision).
+
+    ``lossnet`` maps probabilities (N, C, H, W) and a mask (N, 1, H, W) to a scalar, as :class:`m2s.LossNet` does; None
+    leaves L_f out. ``lossnet_weight`` is 1.0 in the paper and 0.1 in the released code. ``terms=()`` with a LossNet is
+    the row "w/o L_IoU^w & L_BCE^w" of the revised paper's Table 11.
+
+    A list of outputs is deep supervision, the final output first: IoU and BCE are **summed over all outputs**, without
+    weights, and LossNet sees **the final output alone**. The paper gives no formula. Its Section 4.7.2 describes deep
+    supervision as pixel-level losses "directly in the prediction space" of the decoder's scales, and sets LossNet, in
+    feature space, beside it; so L_f is counted once.
+    """
+
+    def __init__(
+        self,
+        form: str = "published",
+        terms: Sequence[str] = TERMS,
+        lossnet: nn.Module | None = None,
+        lossnet_weight: float = 1.0,
+    ):
+        super().__init__()
+        if form not in FORMS:
+            raise unknown("loss form", form, FORMS)
+        if not terms and lossnet is None:
+            raise InputError("no loss term: 'terms' is empty and there is no LossNet, give at least one of them")
+        self.form, self.terms, self.lossnet, self.lossnet_weight = form, tuple(terms), lossnet, lossnet_weight
+
+    def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
+        """The summands of the loss by name, for a log: "iou", "bce" and "lossnet" (times its weight)."""
+        outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+        structure = [structure_parts(logits, mask, self.form, self.terms) for logits in outputs]
+        total = {name: sum(parts[name] for parts in structure) for name in structure[0]}
+        if self.lossnet is not None:
+            total["lossnet"] = self.lossnet_weight * self.lossnet(outputs[0].sigmoid(), mask)
+        return total
+
+    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
+        """The sum of :meth:`parts`, a scalar."""
+        return sum(self.parts(outputs, mask).values())

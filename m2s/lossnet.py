@@ -1,0 +1,71 @@
+"""LossNet: the distance of prediction and mask in the features of a fixed network (M2SNet paper, Section 3.2)."""
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m2s.errors import InputError
+from m2s.losses import one_vs_rest
+from m2s.weights import create_timm
+
+
+class LossNet(nn.Module):
+    """L_f = Σ l_f^i over four feature levels (Eq. 5), each the mean squared difference of the two feature maps.
+
+    Eq. 6 writes the Euclidean distance; the released code takes the mean of the squares, and so does this class.
+
+    ``backbone`` is any timm model with ``features_only``; the levels are its first four:
+
+    - ``vgg16``: the ReLU before each of the first four max-pools, strides 1, 2, 4, 8. As released: the pools are
+      torchvision's layers 4, 9, 16, 23, at which the network is cut.
+    - ``resnet50``, ``tf_efficientnet_lite0`` and most convolutional networks: strides 2, 4, 8, 16.
+    - ``swin_tiny_patch4_window7_224`` and others that begin with patches: strides 4, 8, 16, 32.
+
+    ``resize`` is the side to which both images are resized, bilinearly (released: 224, whatever the input's size is);
+    None keeps their size. The cost grows with its square. The network is frozen: no gradient reaches its weights, and
+    it stays in evaluation mode. ``weights_source`` says where the weights came from. ``resize=None`` with a network
+    whose input size is fixed raises :class:`InputError`.
+    """
+
+    def __init__(self, backbone: str = "vgg16", pretrained: bool = True, resize: int | None = 224):
+        super().__init__()
+        self.backbone, self.resize = backbone, resize
+        kwargs = {"features_only": True, "out_indices": (0, 1, 2, 3)}
+        known = timm.get_pretrained_cfg(backbone)
+        if known is not None and known.fixed_input_size:
+            if resize is None:
+                raise InputError(f"'{backbone}' has a fixed input size: give LossNet a 'resize', for instance 224")
+            kwargs["img_size"] = resize
+        network, self.weights_source = create_timm(backbone, pretrained, **kwargs)
+        self.network = network.requires_grad_(False).eval()
+        self.strides = tuple(network.feature_info.reduction())
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(network.pretrained_cfg[name]).view(1, 3, 1, 1), persistent=False)
+
+    def train(self, mode: bool = True) -> "LossNet":
+        """Keeps evaluation mode, whatever ``mode``: batch statistics would make the distance depend on the batch."""
+        return super().train(False)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The four feature maps of one-channel images (N, 1, H, W) in [0, 1], repeated to RGB and normalised."""
+        images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        if self.resize is not None:
+            images = F.interpolate(images, size=(self.resize, self.resize), mode="bilinear", align_corners=False)
+        return self.network(images)
+
+    def terms(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
+        """[l_f^1, …, l_f^4] (Eq. 6), scalars ≥ 0.
+
+        ``probabilities`` (N, C, H, W); ``mask`` (N, 1, H, W), 0 and 1 for C = 1, class indices for C > 1. With more
+        than one class, each class map is an image of its own: a term is the mean over images and classes.
+        """
+        target = one_vs_rest(mask, probabilities.shape[1])
+        predicted = self.features(probabilities.flatten(0, 1).unsqueeze(1))
+        with torch.no_grad():
+            wanted = self.features(target.flatten(0, 1).unsqueeze(1))
+        return [F.mse_loss(p, w) for p, w in zip(predicted, wanted, strict=True)]
+
+    def forward(self, probabilities: Tensor, mask: Tensor) -> Tensor:
+        """L_f, the sum of :meth:`terms`, a scalar ≥ 0."""
+        return sum(self.terms(probabilities, mask))
