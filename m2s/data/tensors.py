@@ -1,0 +1,88 @@
+"""From images of any size to uint8 tensors of one size, ready for training: cached, augmented, normalised."""
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+from tqdm import tqdm
+
+from ..errors import InputError
+from .imageset import ImageSet
+
+AUGMENTATION = v2.Compose(
+    [v2.RandomHorizontalFlip(), v2.RandomRotation(10, interpolation=v2.InterpolationMode.BILINEAR)]
+)
+"""The released training's: a flip, and a rotation by up to ±10° (bilinear for the image, nearest for the mask)."""
+
+
+class TensorSet(Dataset):
+    """An :class:`ImageSet` at one size: ``[i]`` → image uint8 (3, size, size) and mask uint8 (1, size, size).
+
+    Every image is decoded and resized once, here, into one tensor in memory that DataLoader workers share (images
+    antialiased bilinear, masks nearest). With ``augment``, each item is flipped and rotated at random, by (``seed``,
+    epoch, ``i``) alone, so that neither the number of workers nor a resume changes what an epoch sees. Call
+    ``set_epoch`` before each.
+    """
+
+    def __init__(self, image_set: ImageSet, size: int, augment: bool = False, seed: int = 0) -> None:
+        if size < 1:
+            raise InputError(f"the image size must be at least 1 pixel, not {size}")
+        if not len(image_set):
+            raise InputError(f"{image_set.title} ({image_set.split}) holds no images")
+        self.image_set, self.size, self.augment, self.seed = image_set, size, augment, seed
+        self.images = torch.empty(len(image_set), 3, size, size, dtype=torch.uint8)
+        self.masks = torch.empty(len(image_set), 1, size, size, dtype=torch.uint8)
+        # Shared, so that persistent workers see a new epoch as well.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        title = f"{image_set.title} at {size} px"
+        with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
+            done = pool.map(self._decode, range(len(image_set)))
+            for _ in tqdm(done, title, len(image_set), leave=False, disable=not sys.stderr.isatty()):
+                pass
+
+    def _decode(self, index: int) -> None:
+        _, image, mask = self.image_set[index]
+        size = [self.size, self.size]
+        self.images[index] = F.resize(torch.from_numpy(image.copy()).permute(2, 0, 1), size, antialias=True)
+        self.masks[index] = F.resize(torch.from_numpy(mask)[None], size, interpolation=v2.InterpolationMode.NEAREST)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose augmentation is wanted."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image, mask = self.images[index], self.masks[index]
+        if not self.augment:
+            return image, mask
+        index = range(len(self))[index]  # -1 is the last image, not another seed
+        state = np.random.SeedSequence([self.seed, int(self._epoch), index]).generate_state(1, np.uint64)[0]
+        with torch.random.fork_rng(devices=[]):
+            # Not torch.manual_seed: that would also set the GPU's generator, which is the training's own.
+            torch.default_generator.manual_seed(int(state))
+            image, mask = AUGMENTATION(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
+
+
+def multiscale_sizes(size: int) -> tuple[int, ...]:
+    """The sizes that a batch is resized to in multi-scale training: 224, 256, 288, 320, 352 for a size of 352.
+
+    For another size, these in proportion, each rounded to a multiple of 16, without repeats.
+    """
+    scaled = (max(16, round(s * size / 352 / 16) * 16) for s in (224, 256, 288, 320, 352))
+    return tuple(dict.fromkeys(scaled))
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """``(images − mean) / std`` for images (…, 3, H, W), uint8 or floats in [0, 1]; mean and std of RGB in [0, 1]."""
+    return F.normalize(F.to_dtype(images, torch.float32, scale=True), list(mean), list(std))
