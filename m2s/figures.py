@@ -1,0 +1,111 @@
+"""One look for all figures, outlines over an image, and figures saved so that they say where they came from."""
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import matplotlib.patheffects as effects
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from m2s.paths import ROOT
+
+ONE_COLUMN = 3.5
+"""Width in inches of a figure in one column of a paper."""
+TWO_COLUMNS = 7.2
+"""Width in inches of a figure across both columns."""
+
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "vermilion": "#D55E00",
+    "yellow": "#F0E442",
+    "black": "#000000",
+}
+"""The eight colour-blind-safe colours of Okabe and Ito (2008), in the order of the style's colour cycle."""
+MASK_COLOUR = PALETTE["sky"]
+PREDICTION_COLOUR = PALETTE["yellow"]
+
+
+def style() -> None:
+    """Use ``m2s.mplstyle`` for every figure drawn from here on."""
+    plt.style.use(Path(__file__).with_name("m2s.mplstyle"))
+
+
+def overlay(
+    ax: Axes,
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
+    title: str = "",
+) -> Axes:
+    """An image with the outlines of its mask (sky blue) and of a prediction at 0.5 (yellow, dashed).
+
+    :param image: (H, W) grey or (H, W, 3) RGB, uint8 or float in [0, 1].
+    :param mask: (H, W) bool or class indices, of which each border is drawn; 0 and 255 is read as 0 and 1.
+    :param prediction: (H, W) probabilities as float in [0, 1], or as the mask.
+    :return: the axes; ``ax.legend()`` names the outlines.
+    """
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255 if np.asarray(image).dtype == np.uint8 else 1)
+    for name, area, colour, line in (
+        ("mask", mask, MASK_COLOUR, "solid"),
+        ("prediction", prediction, PREDICTION_COLOUR, "dashed"),
+    ):
+        if area is not None:
+            _outline(ax, np.asarray(area), colour, line)
+            ax.plot([], [], color=colour, linestyle=line, label=name)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def _outline(ax: Axes, area: np.ndarray, colour: str, line: str) -> None:
+    values = area / 255 if area.max() == 255 else area.astype(float)
+    levels = np.arange(np.ceil(values.max())) + 0.5
+    levels = levels[(levels > values.min()) & (levels < values.max())]
+    if levels.size:  # a mask that is empty or full has no border
+        drawn = ax.contour(values, levels=levels, colors=colour, linestyles=line, linewidths=1.4)
+        # a dark rim keeps the line visible on bright and on dark tissue
+        drawn.set_path_effects([effects.Stroke(linewidth=2.6, foreground="black", alpha=0.6), effects.Normal()])
+
+
+def made_up(fig: Figure) -> None:
+    """Mark a figure as drawn from phantoms: the words "made-up images" below its lower right corner."""
+    fig.text(1, 0, "made-up images", ha="right", va="top", fontsize="small", fontstyle="italic", color="0.35")
+
+
+def save(fig: Figure, path_without_suffix: str | Path, **metadata) -> tuple[Path, Path]:
+    """Write ``….png`` and ``….pdf``, each by a temporary name, so that neither is ever half written.
+
+    Both carry the file's name as Title and, as JSON in Subject, the given key and value pairs and the checkout's git
+    commit where there is one. Neither carries a date: the same figure gives the same bytes.
+    """
+    target = Path(path_without_suffix)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subject = json.dumps(metadata | _commit(), default=str, ensure_ascii=True)
+    written = []
+    for kind, dates in (("png", {}), ("pdf", {"CreationDate": None})):
+        path = target.with_name(f"{target.name}.{kind}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            fig.savefig(temporary, format=kind, metadata={"Title": target.name, "Subject": subject, **dates})
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        written.append(path)
+    return written[0], written[1]
+
+
+@cache
+def _commit() -> dict[str, str]:
+    if not (ROOT / ".git").exists():
+        return {}
+    asked = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return {"commit": asked.stdout.strip()} if asked.returncode == 0 else {}
