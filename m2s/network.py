@@ -1,0 +1,196 @@
+"""MSNet and M2SNet over any timm encoder (M2SNet paper, section 3 and Fig. 2)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m2s.errors import InputError, unknown
+from m2s.units import WIRINGS, ConvBNReLU, MultiScaleDifference, resize
+from m2s.weights import create_timm, read_state_dict
+
+WIDTH = 64
+"""Channels of every feature behind the encoder (paper, section 3)."""
+
+
+class Encoder(nn.Module):
+    """Five levels E¹ … E⁵ at strides 4, 4, 8, 16, 32 from a timm encoder.
+
+    E¹ is the stride-2 feature after a 3×3 max-pool, as in the released code. An encoder that starts at stride 4
+    (ConvNeXt, PVTv2, …) gives its first feature as both E¹ and E².
+    """
+
+    def __init__(self, name: str, pretrained: bool = True):
+        super().__init__()
+        self.body, self.weights_source = create_timm(name, pretrained, features_only=True)
+        info = self.body.feature_info
+        at = {stride: i for i, stride in enumerate(info.reduction())}
+        if not {4, 8, 16, 32} <= set(at):
+            raise InputError(f"encoder {name} gives strides {sorted(at)}; needed are 4, 8, 16, 32, and 2 if it has it")
+        self.taps = [at.get(2, at[4]), at[4], at[8], at[16], at[32]]
+        self.pool_first = 2 in at
+        self.channels = [info.channels()[i] for i in self.taps]
+        self.mean, self.std = tuple(self.body.pretrained_cfg["mean"]), tuple(self.body.pretrained_cfg["std"])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = self.body(x)
+        levels = [features[i] for i in self.taps]
+        if self.pool_first:
+            levels[0] = F.max_pool2d(levels[0], 3, stride=2, padding=1)
+        return levels
+
+
+class M2SNet(nn.Module):
+    """The multi-scale in multi-scale subtraction network: ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``.
+
+    Height and width may be anything from 32 pixels up. The nodes carry the paper's names: ``MS_n^i`` is the feature of
+    order n at level i, ``MS_1^i`` the reduced encoder feature, and
+
+    ``MS_n^i = Conv(Σ_k |f_k(MS_{n−1}^{i+1}) − f_k(MS_{n−1}^i)|)`` for n = 2 … 5, i = 1 … 6−n (Eq. 2, Fig. 2).
+
+    Args:
+        encoder: any timm encoder with features at strides 2 or 4 to 32. The paper's Res2Net-50 is ``"res2net50d"``.
+        pretrained: ImageNet weights for the encoder (see :mod:`m2s.weights`).
+        num_classes: 1 for one foreground class (sigmoid); C > 1 for C one-vs-rest maps, the background first.
+        wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3:
+
+            ==============  ===================================  =====================================
+            part            released                             paper
+            ==============  ===================================  =====================================
+            E¹              used as it is (if 64 channels)       reduced like the others
+            MS_5^1          its deep input has one more Conv     no extra Conv
+            CE^i (Eq. 3)    orders n ≥ 2; no Conv at level 4;    Conv of the sum over all n ≥ 1,
+                            CE^5 is a second reduction of E⁵     i = 1 … 5
+            filters         see :class:`m2s.units.ReleasedFilter`  see :class:`m2s.units.PaperFilter`
+            ==============  ===================================  =====================================
+        kernels: sizes of the fixed filters; ``(1,)`` makes this MSNet.
+        filter: ``"ones"`` or ``"gaussian"``.
+        deep_supervision: in training mode, return a list: the logits, then those of decoder stages 2, 3, 4.
+    """
+
+    def __init__(
+        self,
+        encoder: str = "res2net50d",
+        pretrained: bool = True,
+        num_classes: int = 1,
+        wiring: str = "released",
+        kernels: Sequence[int] = (1, 3, 5),
+        filter: str = "ones",
+        deep_supervision: bool = False,
+    ):
+        super().__init__()
+        if wiring not in WIRINGS:
+            raise unknown("wiring", wiring, WIRINGS)
+        self.wiring = wiring
+        self.encoder = Encoder(encoder, pretrained)
+        self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
+        released, channels = wiring == "released", dict(enumerate(self.encoder.channels, start=1))
+        self.reduce = nn.ModuleDict({str(i): ConvBNReLU(channels[i], WIDTH) for i in range(1, 6)})
+        if released and channels[1] == WIDTH:
+            self.reduce["1"] = nn.Identity()
+        self.difference = MultiScaleDifference(WIDTH, kernels, filter, wiring)
+        self.units = nn.ModuleDict({f"{n}^{i}": ConvBNReLU(WIDTH, WIDTH) for n in range(2, 6) for i in range(1, 7 - n)})
+        self.before_last_unit = ConvBNReLU(WIDTH, WIDTH) if released else nn.Identity()
+        self.enhance = nn.ModuleDict({str(i): ConvBNReLU(WIDTH, WIDTH) for i in range(1, 6)})
+        if released:
+            self.enhance["4"] = nn.Identity()
+            self.enhance["5"] = ConvBNReLU(channels[5], WIDTH)
+        self.decode = nn.ModuleDict({str(i): ConvBNReLU(WIDTH, WIDTH) for i in (4, 3, 2)})
+        self.head = nn.Conv2d(WIDTH, num_classes, 3, padding=1)
+        sides = (2, 3, 4) if deep_supervision else ()
+        self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(WIDTH, num_classes, 3, padding=1) for i in sides})
+
+    def pyramid(self, levels: Sequence[Tensor]) -> dict[tuple[int, int], Tensor]:
+        """Encoder levels E¹ … E⁵ → every node ``MS_n^i`` of the triangle, by ``(n, i)``."""
+        ms = {(1, i): self.reduce[str(i)](level) for i, level in enumerate(levels, start=1)}
+        for n in range(2, 6):
+            # From deep to shallow, as released: the shared filters' running statistics depend on the order.
+            for i in range(6 - n, 0, -1):
+                deep, shallow = ms[n - 1, i + 1], ms[n - 1, i]
+                if n == 5:
+                    deep = self.before_last_unit(deep)
+                ms[n, i] = self.units[f"{n}^{i}"](self.difference(deep, shallow))
+        return ms
+
+    def complement(self, levels: Sequence[Tensor], ms: dict[tuple[int, int], Tensor]) -> dict[int, Tensor]:
+        """The complementarity-enhanced features ``CE^i`` of Eq. 3, by level."""
+        first = 2 if self.wiring == "released" else 1
+        ce = {i: self.enhance[str(i)](sum(ms[n, i] for n in range(first, 7 - i))) for i in range(1, 5)}
+        ce[5] = self.enhance["5"](levels[4] if self.wiring == "released" else ms[1, 5])
+        return ce
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        if min(x.shape[-2:]) < 32:
+            raise InputError(f"image of {x.shape[-2]}×{x.shape[-1]} pixels: the encoder needs at least 32×32")
+        levels = self.encoder(x)
+        ce = self.complement(levels, self.pyramid(levels))
+        d = {5: ce[5]}
+        for i in (4, 3, 2):
+            d[i] = self.decode[str(i)](resize(d[i + 1], ce[i].shape[-2:]) + ce[i])
+        logits = resize(self.head(resize(d[2], ce[1].shape[-2:]) + ce[1]), x.shape[-2:])
+        if self.training and self.side_heads:
+            return [logits] + [resize(head(d[int(i)]), x.shape[-2:]) for i, head in self.side_heads.items()]
+        return logits
+
+
+class MSNet(M2SNet):
+    """The single-scale network of MICCAI 2021: M2SNet with plain subtraction units, ``kernels=(1,)``."""
+
+    def __init__(self, encoder: str = "res2net50d", pretrained: bool = True, num_classes: int = 1, **kwargs):
+        super().__init__(encoder, pretrained, num_classes, kernels=(1,), **kwargs)
+
+
+def released_name(key: str) -> str:
+    """The name that the authors' checkpoints give to a parameter of ours (released wiring, Res2Net-50).
+
+    A unit is named by the levels it has seen: ``MS_n^i`` is ``x{i+n−1}_…_x{i}``.
+    """
+    part, *rest = key.split(".")
+    if part == "encoder":
+        return ".".join(["resnet", *rest[1:]])
+    if part == "difference":
+        return ".".join([f"conv_{rest[1]}", *rest[2:]])
+    if part == "before_last_unit":
+        return ".".join(["x5_dem_4", *rest])
+    if part == "head":
+        return ".".join(["output1.0", *rest])
+    node, *rest = rest
+    if part == "units":
+        n, i = map(int, node.split("^"))
+        theirs = "_".join(f"x{level}" for level in range(i + n - 1, i - 1, -1))
+    elif part == "enhance":
+        theirs = "x5_dem_5" if node == "5" else f"level{node}"
+    else:
+        theirs = {"reduce": f"x{node}_dem_1", "decode": f"output{node}"}[part]
+    return ".".join([theirs, *rest])
+
+
+def load_released(model: M2SNet, checkpoint: str | Path | dict[str, Tensor]) -> M2SNet:
+    """Load the authors' checkpoint format into MSNet or M2SNet (released wiring, Res2Net-50, one class).
+
+    Args:
+        model: ``create_model("m2snet" or "msnet", encoder="res2net50d", pretrained=False)``.
+        checkpoint: a ``.pth`` file, or its state dict. The backbone's unused classifier (``resnet.fc``) may be absent,
+            a prefix ``module.`` present.
+
+    Raises:
+        InputError: the model has another form, or keys are missing, unknown or of another shape (named).
+    """
+    if model.wiring != "released" or not isinstance(model.reduce["1"], nn.Identity):
+        raise InputError("released checkpoints fit wiring='released' with encoder='res2net50d' only")
+    state = checkpoint if isinstance(checkpoint, dict) else read_state_dict(checkpoint)
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    ours = model.state_dict()
+    wanted = {released_name(key): key for key in ours}
+    missing = [key for key in wanted if key not in state]
+    extra = [key for key in state if key not in wanted and not key.startswith("resnet.fc.")]
+    shapes = [key for key in wanted if key in state and state[key].shape != ours[wanted[key]].shape]
+    for keys, what in ((missing, "missing"), (extra, "unknown"), (shapes, "of another shape")):
+        if keys:
+            raise InputError(
+                f"not a checkpoint of this network: {len(keys)} of {len(wanted)} keys {what}: {', '.join(keys[:3])}"
+                + (" …" if len(keys) > 3 else "")
+            )
+    model.load_state_dict({wanted[key]: value for key, value in state.items() if key in wanted})
+    return model

@@ -1,0 +1,136 @@
+"""The subtraction unit (SU) and the multi-scale subtraction unit (MSU) of MSNet and M2SNet.
+
+M2SNet paper, section 3.1: Eq. 1 (SU) and Eq. 2 (MSU). Two forms are kept wherever the released code and the paper part:
+``wiring="released"`` and ``wiring="paper"``.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m2s.errors import InputError, unknown
+
+WIRINGS = ("released", "paper")
+FILTERS = ("ones", "gaussian")
+
+
+class ConvBNReLU(nn.Sequential):
+    """3×3 convolution with bias, BatchNorm, ReLU: ``(N, in, H, W)`` → ``(N, out, H, W)``. The ``Conv`` of Eq. 1–3."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resize of ``(N, C, H, W)`` to ``size = (height, width)``; nothing is done where it fits already."""
+    return x if x.shape[-2:] == torch.Size(size) else F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+
+
+def fixed_kernel(size: int, filter: str = "ones") -> Tensor:
+    """The fixed ``(size, size)`` filter of the MSU: all ones, or a Gaussian of the same sum ``size²``.
+
+    The Gaussian is the one of the kernel ablation (revised paper, Table 13). The paper gives no width; this is the usual
+    rule for a window of that size, ``σ = 0.3 ((size − 1)/2 − 1) + 0.8``.
+    """
+    if filter not in FILTERS:
+        raise unknown("filter", filter, FILTERS)
+    if size < 1 or size % 2 == 0:
+        raise InputError(f"kernel size {size}: give odd sizes, such as (1, 3, 5)")
+    if filter == "ones":
+        return torch.ones(size, size)
+    offsets = torch.arange(size) - size // 2
+    g = torch.exp(-(offsets**2) / (2 * (0.3 * ((size - 1) / 2 - 1) + 0.8) ** 2))
+    return torch.outer(g, g) * (size / g.sum()) ** 2
+
+
+class ReleasedFilter(nn.Module):
+    """One filter ``f_k`` as released: all-one ``C×C×k×k`` convolution, BatchNorm, ReLU; ``(N, C, H, W)`` → same.
+
+    Every output channel of that convolution is the same map: the sum over all channels and over a k×k box. So the channels
+    are summed first and one channel is filtered, which gives the same outputs, gradients and running statistics at
+    1/C² of the multiply-adds. Only BatchNorm's learned scale and shift tell the channels apart.
+    """
+
+    def __init__(self, channels: int, size: int, filter: str = "ones"):
+        super().__init__()
+        self.register_buffer("kernel", fixed_kernel(size, filter)[None, None], persistent=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Sums of hundreds of terms whose differences matter: half precision would lose them under autocast.
+        with torch.autocast(x.device.type, enabled=False):
+            total = F.conv2d(x.float().sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
+            return F.relu(self.norm(total.expand(-1, self.norm.num_features, -1, -1)))
+
+
+class PaperFilter(nn.Module):
+    """One filter ``Filter(·)_{k×k}`` of Eq. 2 as written: a fixed k×k filter on each channel by itself, nothing learned.
+
+    Read this way the 1×1 all-one filter is the identity ("pixel-pixel" differences) and the unit has no extra parameter,
+    as the paper says of it.
+    """
+
+    def __init__(self, channels: int, size: int, filter: str = "ones"):
+        super().__init__()
+        kernel = fixed_kernel(size, filter).expand(channels, 1, size, size)
+        self.register_buffer("kernel", kernel.clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel, padding=self.kernel.shape[-1] // 2, groups=x.shape[1])
+
+
+class MultiScaleDifference(nn.Module):
+    """``Σ_k |f_k(A) − f_k(B)|``: what Eq. 2 gives to its convolution; with ``kernels=(1,)`` the ``|A − B|`` of Eq. 1.
+
+    Args:
+        channels: channels of both inputs.
+        kernels: the filter sizes k, odd. The 1×1 filter is the identity in both wirings.
+        filter: ``"ones"`` or ``"gaussian"``.
+        wiring: ``"released"`` (BatchNorm and ReLU after each filter larger than 1×1) or ``"paper"``.
+    """
+
+    def __init__(
+        self, channels: int, kernels: Sequence[int] = (1, 3, 5), filter: str = "ones", wiring: str = "released"
+    ):
+        super().__init__()
+        if wiring not in WIRINGS:
+            raise unknown("wiring", wiring, WIRINGS)
+        if not kernels:
+            raise InputError("kernels is empty: give at least one odd size, such as (1, 3, 5)")
+        kind = ReleasedFilter if wiring == "released" else PaperFilter
+        self.filters = nn.ModuleDict({str(k): nn.Identity() if k == 1 else kind(channels, k, filter) for k in kernels})
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """``deep`` ``(N, C, h, w)`` is resized to ``shallow`` ``(N, C, H, W)``; the result has the latter's shape."""
+        deep = resize(deep, shallow.shape[-2:])
+        return sum((f(deep) - f(shallow)).abs() for f in self.filters.values())
+
+
+class MultiScaleSubtractionUnit(nn.Module):
+    """MSU (Eq. 2): ``Conv(Σ_k |f_k(A) − f_k(B)|)`` of a deep ``(N, C, h, w)`` and a shallow ``(N, C, H, W)`` feature.
+
+    Inside M2SNet one :class:`MultiScaleDifference` is shared by all ten units; this class is the unit on its own.
+    """
+
+    def __init__(
+        self, channels: int, kernels: Sequence[int] = (1, 3, 5), filter: str = "ones", wiring: str = "released"
+    ):
+        super().__init__()
+        self.difference = MultiScaleDifference(channels, kernels, filter, wiring)
+        self.conv = ConvBNReLU(channels, channels)
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        return self.conv(self.difference(deep, shallow))
+
+
+class SubtractionUnit(MultiScaleSubtractionUnit):
+    """SU (Eq. 1): ``Conv(|A − B|)``, the MSU with the 1×1 filter alone."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels, kernels=(1,))

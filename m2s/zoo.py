@@ -1,0 +1,46 @@
+"""Names → models: everything that can be trained here, behind one function."""
+
+from collections.abc import Callable
+
+import segmentation_models_pytorch as smp
+from torch import nn
+
+from m2s.errors import InputError, unknown
+from m2s.network import M2SNet, MSNet
+from m2s.weights import create_timm
+
+
+def unet(encoder: str = "tf_efficientnet_lite0", pretrained: bool = True, num_classes: int = 1) -> nn.Module:
+    """U-Net (Ronneberger et al., 2015) with a timm encoder and the decoder of segmentation-models-pytorch."""
+    features, source = create_timm(encoder, pretrained, features_only=True)
+    model = smp.Unet(f"tu-{encoder}", encoder_weights=None, classes=num_classes)
+    model.encoder.model.load_state_dict(features.state_dict())
+    model.mean, model.std = tuple(features.pretrained_cfg["mean"]), tuple(features.pretrained_cfg["std"])
+    model.weights_source = source
+    return model
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {"m2snet": M2SNet, "msnet": MSNet, "unet": unet}
+
+
+def list_models() -> list[str]:
+    """The names that :func:`create_model` takes."""
+    return sorted(MODELS)
+
+
+def create_model(name: str, encoder: str = "res2net50d", pretrained: bool = True, num_classes: int = 1, **kwargs):
+    """Create a model that maps normalised RGB ``(N, 3, H, W)`` to logits ``(N, num_classes, H, W)``.
+
+    The model carries ``mean`` and ``std`` (for RGB in [0, 1]) and ``weights_source``, where its encoder's weights are from.
+
+    Raises:
+        InputError: the model, the encoder or an option is unknown, or no pretrained weights are found.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    try:
+        return MODELS[name](encoder=encoder, pretrained=pretrained, num_classes=num_classes, **kwargs)
+    except TypeError as error:
+        if "unexpected keyword" in str(error):
+            raise InputError(f"model '{name}': {str(error).split(') ')[-1]}") from error
+        raise

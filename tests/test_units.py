@@ -1,0 +1,103 @@
+"""The units: what Eq. 1 and 2 say on tiny tensors, and the fast filters against the dense form."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import m2s
+from m2s.bench import DenseFilter, with_dense_filters
+from m2s.network import M2SNet
+from m2s.units import MultiScaleDifference, PaperFilter, ReleasedFilter, fixed_kernel
+
+
+@pytest.mark.parametrize("size", [3, 5, 7, 9])
+@pytest.mark.parametrize("training", [True, False])
+def test_fast_filter_is_the_dense_one_in_outputs_gradients_and_statistics(size, training):
+    torch.manual_seed(size)
+    fast = ReleasedFilter(8, size).double()
+    nn.init.uniform_(fast.norm.weight, 0.5, 1.5)
+    nn.init.normal_(fast.norm.bias)
+    nn.init.normal_(fast.norm.running_mean)  # a checkpoint may hold other statistics for every channel
+    nn.init.uniform_(fast.norm.running_var, 0.5, 1.5)
+    dense = DenseFilter(fast)
+    fast.train(training), dense.train(training)
+    inputs = [torch.rand(2, 8, 11, 7, dtype=torch.float64)]
+    inputs.append(inputs[0].clone())
+    fast.forward = lambda x: _double_forward(fast, x)
+    outputs = [module(x.requires_grad_()) for module, x in zip((fast, dense), inputs, strict=True)]
+    torch.testing.assert_close(*outputs)
+    weight = torch.randn_like(outputs[0])
+    for output in outputs:
+        (output * weight).sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    for name, parameter in fast.norm.named_parameters():
+        torch.testing.assert_close(parameter.grad, dict(dense.norm.named_parameters())[name].grad)
+    for name, statistic in fast.norm.named_buffers():
+        torch.testing.assert_close(statistic, dict(dense.norm.named_buffers())[name])
+
+
+def test_fast_network_is_the_dense_one():
+    model = M2SNet("resnet18", pretrained=False).eval()
+    image = torch.randn(1, 3, 96, 64)
+    with torch.no_grad():
+        for norm in (f.norm for f in model.difference.filters.values() if isinstance(f, ReleasedFilter)):
+            norm.running_mean.fill_(20), norm.running_var.fill_(100)
+        torch.testing.assert_close(model(image), with_dense_filters(model)(image), rtol=1e-4, atol=1e-5)
+
+
+def test_every_channel_of_the_all_one_convolution_is_the_same_map():
+    dense = DenseFilter(ReleasedFilter(6, 3))
+    maps = torch.conv2d(torch.rand(1, 6, 5, 5), dense.weight, padding=1)
+    torch.testing.assert_close(maps, maps[:, :1].expand_as(maps))
+
+
+def test_subtraction_unit_is_equation_1():
+    unit = m2s.SubtractionUnit(4).eval()
+    deep, shallow = torch.rand(1, 4, 3, 3), torch.rand(1, 4, 6, 6)
+    up = nn.functional.interpolate(deep, (6, 6), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(unit(deep, shallow), unit.conv((up - shallow).abs()))
+    assert len(list(unit.parameters())) == 4  # the convolution and its BatchNorm, nothing else
+
+
+def test_paper_difference_by_hand():
+    a, b = torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)
+    a[0, 0, 1, 1] = 2.0  # one pixel of one channel differs by 2
+    difference = MultiScaleDifference(2, (1, 3), wiring="paper")(a, b)
+    expected = torch.full((3, 3), 2.0)
+    expected[1, 1] = 4.0  # the centre once more, from the 1×1 filter
+    torch.testing.assert_close(difference[0, 0], expected)
+    assert difference[0, 1].abs().max() == 0  # filters of the paper's form do not mix channels
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**16), wiring=st.sampled_from(["released", "paper"]))
+def test_difference_is_symmetric_and_zero_for_equal_features(seed, wiring):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.rand(2, 1, 4, 6, 6, generator=generator)
+    difference = MultiScaleDifference(4, wiring=wiring).eval()
+    torch.testing.assert_close(difference(a, b), difference(b, a))
+    assert difference(a, a).abs().max() == 0
+    assert (difference(a, b) >= 0).all()
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+def test_both_filters_have_the_same_sum_and_are_symmetric(size):
+    for filter in ("ones", "gaussian"):
+        kernel = fixed_kernel(size, filter)
+        assert kernel.sum().item() == pytest.approx(size**2)
+        torch.testing.assert_close(kernel, kernel.flip(0))
+        torch.testing.assert_close(kernel, kernel.T)
+    if size > 1:
+        assert fixed_kernel(size, "gaussian")[size // 2, size // 2] > 1
+
+
+def test_paper_filter_has_no_parameter_and_no_state():
+    assert not PaperFilter(4, 3).state_dict()
+
+
+def _double_forward(fast: ReleasedFilter, x: torch.Tensor) -> torch.Tensor:
+    """The released filter's forward without its cast to float32, so that gradients compare at double precision."""
+    total = nn.functional.conv2d(x.sum(1, keepdim=True), fast.kernel, padding=fast.kernel.shape[-1] // 2)
+    return nn.functional.relu(fast.norm(total.expand(-1, fast.norm.num_features, -1, -1)))
