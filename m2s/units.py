@@ -65,7 +65,8 @@ class ReleasedFilter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # Sums of hundreds of terms whose differences matter: half precision would lose them under autocast.
         with torch.autocast(x.device.type, enabled=False):
-            total = F.conv2d(x.float().sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
+            x = x.to(torch.promote_types(x.dtype, torch.float32))
+            total = F.conv2d(x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
             return F.relu(self.norm(total.expand(-1, self.norm.num_features, -1, -1)))
 
 
