@@ -1,0 +1,86 @@
+# The whole reproduction as a graph: runs → their index, and runs → notebooks → tables and figures.
+# `m2s reproduce` calls it; on a cluster: snakemake --executor slurm --jobs 20 --config profile=paper data=/data/polyps
+# config: profile, data ("phantom" or a folder), results (the folder of all results), notebooks (their folder)
+import os
+import sys
+from pathlib import Path
+
+from m2s import paths, studies
+
+PROFILE = config.get("profile", "lab")
+DATA = config.get("data", "phantom")
+if DATA != "phantom":
+    DATA = str(Path(DATA).resolve())
+# Absolute, because a notebook runs in its own folder.
+os.environ["M2S_RESULTS"] = str(Path(config.get("results", paths.results_root())).resolve())
+RESULTS = paths.results_dir(PROFILE, DATA)
+SOURCES = Path(config.get("notebooks", paths.ROOT / "notebooks")).resolve()
+
+# The only list of runs is that of the studies; a run that has its record is done, with or without its checkpoint.
+RUNS = {run.key: run for run in studies.runs(PROFILE, DATA)}
+NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
+RECORD = str(RESULTS / "runs" / "{key}" / "record.json")
+DONE = str(RESULTS / "notebooks" / "{stem}.done")
+LIBRARY = sorted(str(path) for path in (paths.ROOT / "m2s").rglob("*.py"))
+
+
+wildcard_constraints:
+    key="[^/]+",
+    stem="[^/]+",
+
+
+rule all:
+    input:
+        expand(RECORD, key=RUNS),
+        expand(DONE, stem=NOTEBOOKS),
+        str(RESULTS / "runs.csv"),
+
+
+rule train:
+    output:
+        RECORD,
+    log:
+        str(RESULTS / "logs" / "{key}.log"),
+    params:
+        title=lambda wildcards: RUNS[wildcards.key].title,
+    threads: lambda wildcards: RUNS[wildcards.key].threads
+    message:
+        "run {wildcards.key}: {params.title}"
+    shell:
+        "OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
+        " --profile {PROFILE} --data {DATA:q} --key {wildcards.key} > {log:q} 2>&1"
+
+
+rule index:
+    input:
+        expand(RECORD, key=RUNS),
+    output:
+        str(RESULTS / "runs.csv"),
+    message:
+        "index runs.csv"
+    params:
+        code="import sys, pathlib, m2s.runs; m2s.runs.write_index(pathlib.Path(sys.argv[1]))",
+    shell:
+        "{sys.executable:q} -c {params.code:q} {RESULTS:q}"
+
+
+# The executed copy is a log, because Snakemake deletes the outputs of a failed job and keeps its logs.
+rule notebook:
+    input:
+        str(SOURCES / "{stem}.ipynb"),
+        LIBRARY,
+        lambda wildcards: expand(
+            RECORD, key=[run.key for run in studies.notebook_runs(wildcards.stem, PROFILE, DATA)]
+        ),
+    output:
+        touch(DONE),
+    log:
+        notebook=str(RESULTS / "notebooks" / "{stem}.ipynb"),
+        messages=str(RESULTS / "logs" / "{stem}.log"),
+    threads: max((run.threads for run in RUNS.values()), default=1)
+    message:
+        "notebook {wildcards.stem}"
+    shell:
+        "OMP_NUM_THREADS={threads} JUPYTER_PREFER_ENV_PATH=1 {sys.executable:q} -m papermill"
+        " {input[0]:q} {log.notebook:q} -k python3 --cwd {SOURCES:q} -r profile {PROFILE} -r data {DATA:q}"
+        " --no-progress-bar > {log.messages:q} 2>&1"

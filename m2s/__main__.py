@@ -1,0 +1,203 @@
+"""The command line, ``m2s`` or ``python -m m2s``. Exit codes: 0, 1 (failed), 2 (bad arguments or bad input)."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from m2s.errors import InputError, RunError
+
+# torch and all that needs it is imported inside the commands, so that --help answers at once.
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose complaints are one line, like those of all other bad input."""
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from m2s.doctor import examine
+
+    return examine(args.data)
+
+
+def reproduce(args: argparse.Namespace) -> None:
+    from m2s.reproduce import reproduce
+
+    reproduce(args.profile, args.data, args.cores, args.only, args.dry_run, args.notebooks)
+
+
+def train(args: argparse.Namespace) -> None:
+    from m2s import paths, runs, studies
+
+    if args.list:
+        for run in studies.runs(args.profile, args.data):
+            print(f"{run.key}  {run.title}")
+        return
+    changes = {name: getattr(args, name) for name in ("model", "encoder", "epochs", "size", "seed")}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if args.key:
+        if changes:
+            raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(changes)}")
+        run = studies.find(args.profile, args.data, args.key)
+    else:
+        run = replace(studies.runs(args.profile, args.data)[0], **changes)
+    print(f"run {run.key}: {run.title}", flush=True)
+    print(runs.execute(run, paths.results_dir(args.profile, args.data), args.data))
+
+
+def predict(args: argparse.Namespace) -> None:
+    targets = {args.out / f"{path.stem}.png": path for path in args.images}
+    for path in args.images:
+        if not path.is_file():
+            raise InputError(f"no such image: {path}")
+        if (other := targets[args.out / f"{path.stem}.png"]) != path:
+            raise InputError(f"{path} and {other} would both be written as {path.stem}.png: predict one at a time")
+
+    import numpy as np
+    from PIL import Image
+
+    from m2s import runs, training
+    from m2s.data import read_image
+
+    model = runs.load_model(args.checkpoint)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for target, path in targets.items():
+        prediction = training.predict(model, read_image(path), args.size)
+        grey = (
+            prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)
+        )  # several classes: their indices
+        temporary = target.with_suffix(".tmp")
+        Image.fromarray(grey.astype(np.uint8)).save(temporary, "PNG")
+        temporary.replace(target)
+        print(target)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    from m2s import metrics
+
+    table = metrics.evaluate_folders(args.pred, args.gt, args.convention, args.partial)
+    print(metrics.report(table))
+    if args.json:
+        args.json.write_text(metrics.summary(table).to_json(indent=2) + "\n")
+
+
+def bench(args: argparse.Namespace) -> None:
+    from m2s.bench import filters_ratio
+
+    ratio = filters_ratio(args.size, encoder=args.encoder)
+    print(
+        f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio:.3f} of the time that dense all-one filters take"
+    )
+
+
+def models(args: argparse.Namespace) -> None:
+    from m2s.zoo import list_models
+
+    print("\n".join(list_models()))
+
+
+def build() -> Parser:
+    parser = Parser(prog="m2s", description="MSNet, M2SNet and LGMSNet: tutorials and reproductions")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(function, help: str, example: str) -> argparse.ArgumentParser:
+        name = "list" if function is models else function.__name__
+        sub = commands.add_parser(name, help=help, description=help, epilog=f"example: m2s {example}")
+        sub.set_defaults(function=function)
+        return sub
+
+    def knobs(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--profile", default="lab", help="how large: smoke, lab (default), full or paper")
+        sub.add_argument(
+            "--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets"
+        )
+
+    sub = command(doctor, "what is installed and found here, and what each profile will take", "doctor --data ~/polyps")
+    sub.add_argument("--data", help="a folder of data sets (default: the variable M2S_DATA)")
+
+    sub = command(
+        reproduce, "train every run and execute every notebook", "reproduce --profile lab --only 20_polyp_table"
+    )
+    knobs(sub)
+    sub.add_argument("--cores", type=positive, help="how many cores to use (default: all)")
+    sub.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="these notebooks and the runs they need")
+    sub.add_argument("--notebooks", type=Path, metavar="DIR", help="another folder of notebooks")
+    sub.add_argument("--dry-run", action="store_true", help="list what would be done")
+
+    sub = command(
+        train,
+        "train one run, or go on with it; without --key, the profile's first run with your changes",
+        "train --profile lab --model msnet --seed 1",
+    )
+    knobs(sub)
+    sub.add_argument("--list", action="store_true", help="list the keys and titles of the profile's runs")
+    sub.add_argument("--key", help="the key of one run of that list")
+    sub.add_argument("--model", metavar="NAME", help="see m2s list")
+    sub.add_argument("--encoder", metavar="NAME", help="a timm model name")
+    sub.add_argument("--epochs", type=positive)
+    sub.add_argument("--size", type=positive, help="side of the training images in pixels")
+    sub.add_argument("--seed", type=int)
+
+    sub = command(
+        predict,
+        "segment images with a trained run",
+        "predict a.jpg b.jpg --checkpoint results/lab-phantom/runs/KEY --out maps",
+    )
+    sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    sub.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="F", help="the folder of a run, or its model.safetensors"
+    )
+    sub.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size"
+    )
+    sub.add_argument("--size", type=positive, help="side of the network's input in pixels (default: as trained)")
+
+    sub = command(
+        evaluate, "score a folder of prediction maps", "evaluate --pred maps --gt masks --convention released"
+    )
+    sub.add_argument(
+        "--pred", type=Path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1"
+    )
+    sub.add_argument("--gt", type=Path, required=True, metavar="DIR", help="the masks, paired with the maps by name")
+    sub.add_argument("--convention", default="released", help="released (default), pranet, lgmsnet or monai")
+    sub.add_argument("--partial", action="store_true", help="score only the images that have both a map and a mask")
+    sub.add_argument("--json", type=Path, metavar="F", help="write the means here too")
+
+    sub = command(bench, "time M2SNet against the same network with dense all-one filters", "bench --size 352")
+    sub.add_argument("--size", type=positive, default=352)
+    sub.add_argument("--encoder", default="res2net50d", metavar="NAME")
+
+    command(models, "the names of the models", "list")
+    return parser
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 up")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that ending us ends what we started
+    try:
+        args = build().parse_args(argv)
+        return args.function(args) or 0
+    except InputError as error:
+        print(f"m2s: error: {error}", file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"m2s: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("m2s: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
