@@ -26,6 +26,14 @@ class LossNet(nn.Module):
     None keeps their size. The cost grows with its square. The network is frozen: no gradient reaches its weights, and
     it stays in evaluation mode. ``weights_source`` says where the weights came from. ``resize=None`` with a network
     whose input size is fixed raises :class:`InputError`.
+
+    Features are divided by ``unit``. It is 1, except for weights in pixel units: Oxford's VGG (as Keras and Caffe ship
+    it) was trained on pixels of 0 to 255 with unit steps, so that all its features are about 255·std ≈ 58 times, and
+    L_f more than 3000 times, what a network trained on normalised input gives, and no weight in the papers would fit.
+
+    Magnitudes differ between networks, and ``SegmentationLoss.lossnet_weight`` has to follow. On four Kvasir-SEG masks
+    with the flat prediction 0.5, where IoU + BCE is 1.5, L_f is 114 for Oxford's VGG-16 and 162 for EfficientNet-Lite0,
+    its gradient 400 and 4200 times that of IoU + BCE: weight 0.1 on the one is like 0.01 on the other.
     """
 
     def __init__(self, backbone: str = "vgg16", pretrained: bool = True, resize: int | None = 224):
@@ -40,6 +48,11 @@ class LossNet(nn.Module):
         network, self.weights_source = create_timm(backbone, pretrained, **kwargs)
         self.network = network.requires_grad_(False).eval()
         self.strides = tuple(network.feature_info.reduction())
+        self.unit = 1.0
+        # Weights of the first layer: up to about 1 after training on normalised input, 40 with pixel units folded in.
+        if next(network.parameters()).abs().max() > 10:
+            self.unit = 255 * sum(network.pretrained_cfg["std"]) / 3
+            self.weights_source += f", in pixel units: features divided by {self.unit:.1f}"
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(network.pretrained_cfg[name]).view(1, 3, 1, 1), persistent=False)
 
@@ -52,7 +65,7 @@ class LossNet(nn.Module):
         images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
         if self.resize is not None:
             images = F.interpolate(images, size=(self.resize, self.resize), mode="bilinear", align_corners=False)
-        return self.network(images)
+        return [feature / self.unit for feature in self.network(images)]
 
     def terms(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
         """[l_f^1, …, l_f^4] (Eq. 6), scalars ≥ 0.
