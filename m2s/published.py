@@ -1,4 +1,4 @@
-"""The tables of the three papers, cell by cell, as ``results/published/`` keeps them (its README lists files and doubts)."""
+"""The papers' tables, cell by cell, as ``results/published/`` keeps them (its README lists files and doubts)."""
 
 from collections.abc import Sequence
 
@@ -24,9 +24,9 @@ def _printed(table: str) -> pd.DataFrame:
 def load(table: str = "m2snet_v1_table01") -> pd.DataFrame:
     """One table in long form, one printed cell a row, in the order of print.
 
-    Columns: paper, version, table, title, row, backbone, dataset, metric, value, spread, unit, doubt. ``table``, ``value``
-    and ``spread`` are numbers (NaN where nothing is printed or readable), the rest is text; ``doubt`` is ``""`` where the
-    cell is beyond doubt. Raises InputError for a table that is not there.
+    Columns: paper, version, table, title, row, backbone, dataset, metric, value, spread, unit, doubt. ``table``,
+    ``value`` and ``spread`` are numbers (NaN where nothing is printed or readable), the rest is text; ``doubt`` is
+    ``""`` where no doubt is known. Raises InputError for a table that is not there.
     """
     frame = _printed(table)
     for column in ("table", "value", "spread"):
