@@ -219,8 +219,15 @@ def _monai(p: np.ndarray, g: np.ndarray) -> dict[str, float]:
     return {name: scores[name] if g.any() else float("nan") for name in ("Dice", "IoU")}
 
 
+class _Structure(Smeasure):
+    """A foreground centred in the last row or column leaves quadrants without a pixel, which would give NaN."""
+
+    def ssim(self, pred: np.ndarray, gt: np.ndarray) -> float:
+        return super().ssim(pred, gt) if pred.size else 0.0
+
+
 def _structural(p: np.ndarray, g: np.ndarray) -> dict[str, float]:
-    weighted_f, structure = WeightedFmeasure(beta=1), Smeasure(alpha=0.5)
+    weighted_f, structure = WeightedFmeasure(beta=1), _Structure(alpha=0.5)
     weighted_f.step(p, g, normalize=False)
     structure.step(p, g, normalize=False)
     return {"wFm": float(weighted_f.weighted_fms[0]), "Sm": float(structure.sms[0])}
