@@ -16,6 +16,7 @@ os.environ["M2S_RESULTS"] = str(Path(config.get("results", paths.results_root())
 RESULTS = paths.results_dir(PROFILE, DATA)
 SOURCES = Path(config.get("notebooks", paths.ROOT / "notebooks")).resolve()
 
+# Jobs replace their shell (exec), so that Snakemake, when it is interrupted, ends the work and not just the shell.
 # The only list of runs is that of the studies; a run that has its record is done, with or without its checkpoint.
 RUNS = {run.key: run for run in studies.runs(PROFILE, DATA)}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
@@ -47,7 +48,7 @@ rule train:
     message:
         "run {wildcards.key}: {params.title}"
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
+        "exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
         " --profile {PROFILE} --data {DATA:q} --key {wildcards.key} > {log:q} 2>&1"
 
 
@@ -81,6 +82,6 @@ rule notebook:
     message:
         "notebook {wildcards.stem}"
     shell:
-        "OMP_NUM_THREADS={threads} JUPYTER_PREFER_ENV_PATH=1 {sys.executable:q} -m papermill"
+        "exec env OMP_NUM_THREADS={threads} JUPYTER_PREFER_ENV_PATH=1 {sys.executable:q} -m papermill"
         " {input[0]:q} {log.notebook:q} -k python3 --cwd {SOURCES:q} -r profile {PROFILE} -r data {DATA:q}"
         " --no-progress-bar > {log.messages:q} 2>&1"

@@ -15,6 +15,9 @@ from m2s.errors import InputError, RunError
 class Parser(argparse.ArgumentParser):
     """An argparse parser whose complaints are one line, like those of all other bad input."""
 
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
     def error(self, message: str) -> None:
         raise InputError(f"{message} (see {self.prog} --help)")
 
@@ -184,7 +187,9 @@ def positive(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that ending us ends what we started
+    for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         args = build().parse_args(argv)
         return args.function(args) or 0

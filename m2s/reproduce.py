@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
+
+import psutil
 
 from m2s import paths, studies
 from m2s.errors import InputError, RunError, unknown
@@ -31,8 +34,8 @@ class Progress:
         """Take one line of Snakemake's output; return the number of a job that has just ended well or badly."""
         if match := re.match(r"Job (\d+): (.*)", line):
             self.titles[match[1]], self.started[match[1]] = match[2].strip(), time.monotonic()
-        elif match := re.match(r"total +(\d+)", line):
-            self.total = int(match[1])
+        elif match := re.match(r"(?:train|notebook|index) +(\d+)$", line):  # from the table of jobs before the first
+            self.total += int(match[1])
         elif (match := re.match(r"Finished jobid: (\d+)", line)) and match[1] in self.titles:
             self.done.append(match[1])
             return match[1]
@@ -100,22 +103,48 @@ def _cores() -> int:
 
 
 @contextmanager
-def _locked(results: Path) -> Iterator[int]:
+def _locked(results: Path) -> Iterator[TextIO]:
     """Hold the results folder. The system lets go of the lock when its last holder ends, however it ends."""
     try:
         results.mkdir(parents=True, exist_ok=True)
-        lock = open(results / ".reproduce.lock", "w")  # noqa: SIM115
+        lock = open(results / ".reproduce.lock", "a+")  # noqa: SIM115
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
     with lock:
+        if not _take(lock):
+            lock.seek(0)
+            caller, _, group = lock.read().partition(" ")
+            if not group or psutil.pid_exists(int(caller)):
+                raise InputError(
+                    f"another reproduction (process {caller}) is at work in {results}; wait for it or end it"
+                )
+            # Its caller was killed outright and left Snakemake behind, which holds the lock.
+            os.killpg(int(group), signal.SIGTERM)
+            if not _take(lock, patience=10):
+                raise InputError(f"a left-over process group {group} is at work in {results}; end it")
+        _note(lock, str(os.getpid()))
+        yield lock
+
+
+def _take(lock: TextIO, patience: float = 0) -> bool:
+    end = time.monotonic() + patience
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another reproduction is at work in {results}; wait for it or end it") from error
-        yield lock.fileno()
+            return True
+        except OSError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.1)
 
 
-def _follow(command: list[str], log: Path, lock: int, dry_run: bool) -> tuple[Progress, int, str]:
+def _note(lock: TextIO, text: str) -> None:
+    lock.truncate(0)
+    lock.write(text)
+    lock.flush()
+
+
+def _follow(command: list[str], log: Path, lock: TextIO, dry_run: bool) -> tuple[Progress, int, str]:
     """Run Snakemake, keep its words in ``log``, print a line for each job that ends. Its last line comes back too."""
     progress, start, tail = Progress(), time.monotonic(), ""
     # A session of its own, so that an interruption ends it and its jobs together; it shares the lock with us.
@@ -126,8 +155,9 @@ def _follow(command: list[str], log: Path, lock: int, dry_run: bool) -> tuple[Pr
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        pass_fds=(lock,),
+        pass_fds=(lock.fileno(),),
     )
+    _note(lock, f"{os.getpid()} {process.pid}")
     try:
         with open(log, "w") as file:
             for line in process.stdout:
@@ -158,13 +188,14 @@ def _print_job(progress: Progress, job: str, start: float) -> None:
     ended = len(progress.done) + len(progress.failed)
     now = time.monotonic()
     word = "FAILED" if job in progress.failed else f"{now - progress.started[job]:4.0f} s"
-    total = progress.total - 1  # the rule `all` is no work
     clock = f"{int(now - start) // 60:d}:{int(now - start) % 60:02d}"
-    print(f"[{ended:>{len(str(total))}}/{total}] {clock:>6}  {word}  {progress.titles[job]}", flush=True)
+    print(
+        f"[{ended:>{len(str(progress.total))}}/{progress.total}] {clock:>6}  {word}  {progress.titles[job]}", flush=True
+    )
 
 
 def _print_plan(progress: Progress) -> None:
-    for title in sorted(progress.titles.values(), reverse=True):
+    for title in sorted(progress.titles.values(), key=lambda title: (not title.startswith("run "), title)):
         print(f"would do: {title}")
     print(f"{len(progress.titles)} jobs to do" if progress.titles else "nothing to do")
 
@@ -178,8 +209,8 @@ def _failures(progress: Progress, results: Path) -> str:
         where = results / "notebooks" / f"{name}.ipynb" if kind == "notebook" else log
         error = (kind == "notebook" and notebook_error(where)) or _last_line(log)
         lines.append(f"{progress.titles[job]}: {error} (see {where})")
-    waiting = progress.total - 1 - len(progress.done) - len(progress.failed)
-    summary = f"{len(progress.failed)} of {progress.total - 1} jobs failed"
+    waiting = progress.total - len(progress.done) - len(progress.failed)
+    summary = f"{len(progress.failed)} of {progress.total} jobs failed"
     summary += f", {waiting} that need them did not run" if waiting else ""
     return "\n  ".join([summary, *lines])
 
@@ -202,4 +233,4 @@ def notebook_error(executed: Path) -> str | None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1].strip() if lines else "it left no message"
+    return lines[-1].strip().removeprefix("m2s: error: ") if lines else "it left no message"
