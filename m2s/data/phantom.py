@@ -116,7 +116,9 @@ def paint(style: Style, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
         scene.raise_wall(rng, canvas, scene.blob(rng, canvas, place(), share, visible, long=0.9), share)
     median, low, high = style.share
     share = float(np.clip(median * np.exp(rng.normal(0, style.share_spread)), low, high))
-    for part in (share, share * rng.uniform(0.15, 0.5))[: 1 + (rng.random() < style.second)]:
+    if two := rng.random() < style.second:
+        share *= 0.66  # so that both together stay below the highest share
+    for part in (share, share * rng.uniform(0.15, 0.5))[: 1 + two]:
         body = scene.blob(rng, canvas, place(), part, visible)
         scene.raise_body(rng, canvas, body, part, rng.uniform(*style.contrast))
         mask |= body < 1

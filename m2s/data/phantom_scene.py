@@ -128,7 +128,7 @@ def _facing(rng: np.random.Generator, x: Array, y: Array, bend: Array, folds: fl
 def blob(
     rng: np.random.Generator, canvas: Canvas, at: tuple[float, float], share: float, visible: Array, long: float = 0.3
 ) -> Array:
-    """Squared radius (H, W) of an irregular body: 0 at its middle, 1 on its outline, which encloses ``share`` of it all.
+    """Squared radius (H, W) of an irregular body: 0 at its middle, 1 on its outline, which encloses ``share`` of it.
 
     One to three ellipses melted into one another, and, for a polyp on a stalk, a long thin one beside the head.
     ``long`` is the largest logarithm of the stretch.
@@ -185,6 +185,11 @@ def raise_body(rng: np.random.Generator, canvas: Canvas, squared: Array, share: 
     height = radius * (0.10 + contrast * rng.uniform(0.2, 0.75))
     dome = (np.maximum(1 - sq, 0) + F4(0.02)) ** F4(rng.uniform(0.55, 1.0))
     canvas.relief[box] = canvas.relief[box] * (1 - F4(0.5) * alpha) + F4(height) * dome * alpha
+    if rng.random() < 0.7:  # a wet top, beside the middle
+        off_x, off_y = rng.normal(0, 0.25 * radius, 2)
+        top = (x - x.mean() - F4(off_x)) ** 2 + (y - y.mean() - F4(off_y)) ** 2
+        drops = noise(rng, sq.shape, 6 * sq.shape[0] / h / radius, 2)
+        canvas.gloss[box] += step(drops + 2 * np.exp(-top / F4(0.1 * radius**2)), 2.2, 2.8) * alpha
     tint = contrast * rng.choice([1.0, 1.0, -0.7]) * rng.uniform(0.0, 0.8)
     grain = F4(rng.uniform(0.03, 0.12)) * noise(rng, sq.shape, 7 / max(radius, 0.1) * sq.shape[0] / h, 2, 0.7)
     keep = F4(rng.uniform(0.2, 0.5) + 0.3 * (1 - contrast))

@@ -25,9 +25,8 @@ def _open(path: Path) -> Image.Image:
         return picture
     except UnidentifiedImageError:
         raise InputError(f"cannot read {path}: this is not an image; fetch it again") from None
-    except (OSError, ValueError, TypeError, SyntaxError) as error:
-        # SyntaxError: Pillow's name for a broken PNG. FileNotFoundError's own text repeats the path.
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    except Exception as error:  # decoders raise nearly anything for a broken file: SyntaxError, struct.error, …
+        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"cannot read {path}: {reason}; fetch it again") from error
 
 

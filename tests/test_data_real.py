@@ -1,0 +1,57 @@
+"""The real data sets, where a machine has them."""
+
+import numpy as np
+import pytest
+
+from m2s import data
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "count"),
+    [
+        ("kvasir", "train", 900), ("kvasir", "test", 100), ("clinicdb", "train", 550), ("clinicdb", "test", 62),
+        ("colondb", "test", 380), ("cvc300", "test", 60),
+    ],
+)  # fmt: skip
+def test_counts_and_values(real_data, name, split, count):
+    found = data.load(name, split, root=real_data)
+    assert len(found) == count and not found.made_up
+    for i in (0, count // 2, count - 1):
+        _, image, mask = found[i]
+        assert image.dtype == np.uint8 and image.shape == (*mask.shape, 3)
+        assert set(np.unique(mask)) == {0, 1}
+
+
+def test_train_and_test_share_no_name(real_data):
+    for name in ("kvasir", "clinicdb"):
+        train, test = (data.load(name, split, root=real_data).names for split in ("train", "test"))
+        assert not set(train) & set(test)
+        assert set(train) | set(test) == set(data.load(name, "all", root=real_data).names)
+
+
+def test_cvc300_is_a_part_of_colondb(real_data):
+    small, large = data.load("cvc300", "test", root=real_data), data.load("colondb", "test", root=real_data)
+    if "as part of" not in small.source:
+        pytest.skip("CVC-300 has a folder of its own here")
+    assert set(small.names) < set(large.names)
+    assert np.array_equal(small[0].image, large[large.names.index(small.names[0])].image)
+
+
+def test_tiff_originals(real_data):
+    folder = real_data / "CVC-ClinicDB-tif-sample"
+    if not folder.is_dir():
+        pytest.skip("no TIFF originals of CVC-ClinicDB here")
+    found = data.load("clinicdb", "all", root=folder)
+    assert len(found) == 6
+    whole = data.load("clinicdb", "all", root=real_data)
+    for sample in found:
+        assert sample.image.shape == (288, 384, 3) and set(np.unique(sample.mask)) == {0, 1}
+        other = whole[whole.names.index(sample.name)]
+        assert np.abs(sample.image.astype(int) - other.image).mean() < 4, "the same picture, but for JPEG"
+        assert (sample.mask != other.mask).mean() < 0.01
+
+
+def test_a_limited_set_as_tensors(real_data):
+    tensors = data.TensorSet(data.load("kvasir", "test", root=real_data, limit=4), 64, augment=True)
+    image, mask = tensors[0]
+    assert image.shape == (3, 64, 64) and 0 < mask.float().mean() < 1
