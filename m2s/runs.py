@@ -1,0 +1,286 @@
+"""One run: settings → a key → trained once, scored, kept, found again."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import timm
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from m2s import data as datasets
+from m2s.errors import InputError
+from m2s.losses import SegmentationLoss
+from m2s.lossnet import LossNet
+from m2s.metrics import evaluate, summary
+from m2s.paths import ROOT, data_label
+from m2s.training import Recipe, pick_device, predict, train
+from m2s.zoo import create_model
+
+CODE_VERSION = 1
+"""Part of every key: raised whenever a change of the code changes what a run gives (a test holds a recorded figure)."""
+
+RECORD, MODEL, SCORES = "record.json", "model.safetensors", "scores.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that shapes a training, as plain values. Equal settings have equal keys.
+
+    ``train_limit`` takes that many images of each training set; ``options`` goes to :func:`m2s.create_model`;
+    ``lossnet`` names LossNet's fixed network, or is ``None``. The last three fields do not shape the trained weights
+    beyond rounding and are no part of the key.
+    """
+
+    data: str
+    model: str
+    encoder: str
+    recipe: Recipe
+    pretrained: bool = True
+    options: tuple[tuple[str, object], ...] = ()
+    train_sets: tuple[str, ...] = ("kvasir", "clinicdb")
+    train_limit: int | None = None
+    loss_form: str = "published"
+    loss_terms: tuple[str, ...] = ("iou", "bce")
+    lossnet: str | None = None
+    lossnet_resize: int | None = None
+    lossnet_weight: float = 0.1
+    test_sets: tuple[str, ...] = field(default=(), compare=False)
+    test_limit: int | None = field(default=None, compare=False)
+    threads: int = field(default=1, compare=False)
+
+    @property
+    def key(self) -> str:
+        """``<model>-<encoder>-s<seed>-<hash>``: the folder of this run."""
+        settings = {k: v for k, v in _changed(self).items() if k not in ("test_sets", "test_limit", "threads")}
+        text = json.dumps([CODE_VERSION, settings | {"recipe": _changed(self.recipe)}], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{self.model}-{self.encoder}-s{self.recipe.seed}-{digest}"
+
+    @property
+    def title(self) -> str:
+        """One line for people: model, encoder, options, size, epochs, seed."""
+        options = [f"{name}={value}" for name, value in self.options]
+        r = self.recipe
+        return ", ".join([self.model, self.encoder, *options, f"{r.size} px", f"{r.epochs} epochs", f"seed {r.seed}"])
+
+    def create(self, pretrained: bool | None = None) -> nn.Module:
+        """The network of this run, untrained; ``pretrained=False`` leaves its encoder random."""
+        pretrained = self.pretrained if pretrained is None else pretrained
+        return create_model(self.model, self.encoder, pretrained, **dict(self.options))
+
+    def create_loss(self) -> SegmentationLoss:
+        """The training loss of this run."""
+        lossnet = LossNet(self.lossnet, resize=self.lossnet_resize) if self.lossnet else None
+        return SegmentationLoss(self.loss_form, self.loss_terms, lossnet, self.lossnet_weight)
+
+    def load_train_set(self, root: str) -> datasets.ImageSet:
+        """The training images, all sets joined; ``root`` is ``"phantom"`` or the folder of the data sets."""
+        return reduce(add, (datasets.load(n, "train", root, self.train_limit) for n in self.train_sets))
+
+
+def folder_of(run: Run, results: Path) -> Path:
+    """Where the run is published."""
+    return results / "runs" / run.key
+
+
+def execute(run: Run, results: Path, data: str) -> Path:
+    """Train and score a run, unless it is there already, and publish it by one rename.
+
+    A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights, machine,
+    versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch) and ``model.safetensors``. To score a
+    run again, for instance because a test set has been added, delete its record: the training is kept.
+
+    Args:
+        run: the settings; ``run.data`` must name what ``data`` is.
+        results: the folder of one profile and kind of data (:func:`m2s.results_dir`).
+        data: ``"phantom"`` or the folder of the data sets.
+    """
+    if data_label(data) != run.data:
+        raise InputError(f"run {run.key} is made for {run.data} data, but data is {data}")
+    folder = folder_of(run, results)
+    if (folder / RECORD).exists():
+        return folder
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        if folder.exists():
+            os.replace(folder, partial)
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
+    torch.set_num_threads(run.threads)
+    torch.manual_seed(run.recipe.seed)
+    train_set = run.load_train_set(data)
+    model, loss = run.create(), run.create_loss()
+    origin = {"weights": model.weights_source, "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None}
+    if not (partial / MODEL).exists():
+        tensors = datasets.TensorSet(train_set, run.recipe.size, run.recipe.augment, run.recipe.seed)
+        train(model, loss, tensors, run.recipe, partial)
+        state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+        save_file(state, partial / (MODEL + ".tmp"))
+        os.replace(partial / (MODEL + ".tmp"), partial / MODEL)
+    model.load_state_dict(load_file(partial / MODEL))
+
+    start, tables, used, missing = time.perf_counter(), [], [_describe(train_set)], {}
+    for name in run.test_sets:
+        try:
+            test_set = datasets.load(name, "test", data, run.test_limit)
+        except InputError as error:
+            missing[name] = f"{datasets.CATALOGUE[name].title} not found in the data folder"
+            print(f"not scored: {name}: {error}", flush=True)
+            continue
+        tables.append(score_set(model, test_set, run.recipe.size).assign(dataset=name))
+        used.append(_describe(test_set))
+    scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "name": []})
+    scores = scores.rename(columns={"name": "image"}).set_index("dataset").reset_index()
+    scores.round(5).to_csv(partial / SCORES, index=False)
+    log = pd.read_csv(partial / "log.csv")
+    record = {
+        "key": run.key,
+        "title": run.title,
+        "settings": asdict(run),
+        "code_version": CODE_VERSION,
+        "commit": _commit(),
+        "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "seconds": {"training": round(log["seconds"].sum()), "scoring": round(time.perf_counter() - start)},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        **origin,
+        "data": used,
+        "missing": missing,
+        "machine": machine(),
+    }
+    (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (partial / "checkpoint.pt").unlink(missing_ok=True)
+    os.replace(partial, folder)
+    return folder
+
+
+def score_set(model: nn.Module, test_set: datasets.ImageSet, size: int) -> pd.DataFrame:
+    """A row of scores per image (``name`` and the released convention's columns), at the masks' own sizes."""
+    model.eval().to(pick_device())
+    return evaluate((s.name, predict(model, s.image, size), s.mask) for s in test_set)
+
+
+def load(run: Run, results: Path) -> dict | None:
+    """The record of a finished run, or ``None``."""
+    path = folder_of(run, results) / RECORD
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def load_scores(run: Run, results: Path) -> pd.DataFrame:
+    """The scores of a finished run: dataset, image and a column per metric."""
+    return pd.read_csv(folder_of(run, results) / SCORES, dtype={"image": str})
+
+
+def load_model(path: str | Path) -> tuple[nn.Module, int]:
+    """The trained network of a run, in evaluation mode, and the image size it was trained at.
+
+    ``path`` is a run's folder or the ``model.safetensors`` in it.
+
+    Raises:
+        InputError: there is no record or no checkpoint, or they do not belong together.
+    """
+    folder = Path(path).parent if Path(path).suffix else Path(path)
+    if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
+        raise InputError(f"{folder} is not a finished run with a checkpoint: expected {RECORD} and {MODEL} in it")
+    settings = json.loads((folder / RECORD).read_text())["settings"]
+    options = {name: value for name, value in settings["options"]}
+    model = create_model(settings["model"], settings["encoder"], pretrained=False, **options)
+    try:
+        model.load_state_dict(load_file(folder / MODEL))
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder / MODEL} does not fit the network of {RECORD} beside it: {reason}") from error
+    return model.eval(), settings["recipe"]["size"]
+
+
+def write_index(results: Path) -> Path:
+    """Write ``runs.csv``: a row per finished run, with its settings, means per test set, seconds and machine."""
+    rows = []
+    for path in sorted(results.glob(f"runs/*/{RECORD}")):
+        record = json.loads(path.read_text())
+        settings = record["settings"]
+        row = {"key": record["key"], **{k: settings[k] for k in ("model", "encoder", "lossnet", "lossnet_weight")}}
+        row |= settings["recipe"] | {"options": dict(settings["options"]) or ""}
+        row |= {"train_images": record["data"][0]["images"], "parameters": record["parameters"]}
+        scores = pd.read_csv(path.with_name(SCORES)).rename(columns={"image": "name"})
+        for name, table in scores.groupby("dataset", sort=False):
+            row |= {f"{name} {m}": round(v, 4) for m, v in summary(table.drop(columns="dataset")).items()}
+        row |= {"training_seconds": record["seconds"]["training"], "machine": record["machine"]["processor"]}
+        rows.append(row | {"finished": record["finished"]})
+    results.mkdir(parents=True, exist_ok=True)
+    temporary = results / "runs.csv.tmp"
+    pd.DataFrame(rows).to_csv(temporary, index=False)
+    os.replace(temporary, results / "runs.csv")
+    return results / "runs.csv"
+
+
+def estimate_seconds(run: Run, data: str) -> float:
+    """A guess at the training time here: one measured step of the run's own network, size and loss, times the steps."""
+    torch.set_num_threads(run.threads)
+    recipe = run.recipe
+    loss = SegmentationLoss(run.loss_form, run.loss_terms)
+    if run.lossnet:
+        loss.lossnet = LossNet(run.lossnet, pretrained=False, resize=run.lossnet_resize)
+    model, device = run.create(pretrained=False).train().to(pick_device()), pick_device()
+    sizes = datasets.multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
+    images = torch.rand(recipe.batch_size, 3, *2 * (sizes[len(sizes) // 2],), device=device)
+    masks = (images[:, :1] > 0.5).float()
+    for _ in range(2):  # the first step warms up
+        start = time.perf_counter()
+        sum(loss.to(device).parts(model(images), masks).values()).item()
+        sum(loss.parts(model(images), masks).values()).backward()
+        seconds = time.perf_counter() - start
+    return 0.75 * seconds * recipe.epochs * len(run.load_train_set(data)) / recipe.batch_size
+
+
+def machine() -> dict[str, object]:
+    """What the run ran on: processor, cores, memory, GPU, system, versions. No name or path of the machine."""
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x]
+        cpu = names[0] if names else cpu
+    return {
+        "processor": cpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "timm": timm.__version__,
+        },
+    }
+
+
+def _changed(settings: Run | Recipe) -> dict[str, object]:
+    """The fields that differ from their defaults: a field added later, with a default, leaves old keys as they are."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {f.name: values[f.name] for f in fields(settings) if values[f.name] != f.default}
+
+
+def _describe(images: datasets.ImageSet) -> dict[str, object]:
+    return {"name": images.name, "split": images.split, "images": len(images), "fingerprint": images.fingerprint}
+
+
+def _commit() -> str | None:
+    if not shutil.which("git"):
+        return None
+    answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
