@@ -100,9 +100,9 @@ def folder_of(run: Run, results: Path) -> Path:
 def execute(run: Run, results: Path, data: str) -> Path:
     """Train and score a run, unless it is there already, and publish it by one rename.
 
-    A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights, machine,
-    versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch) and ``model.safetensors``. To score a
-    run again, for instance because a test set has been added, delete its record: the training is kept.
+    A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights,
+    machine, versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch) and ``model.safetensors``.
+    To score a run again, for instance because a test set has been added, delete its record: the training is kept.
 
     Args:
         run: the settings; ``run.data`` must name what ``data`` is.
@@ -235,16 +235,16 @@ def estimate_seconds(run: Run, data: str) -> float:
     loss = SegmentationLoss(run.loss_form, run.loss_terms)
     if run.lossnet:
         loss.lossnet = LossNet(run.lossnet, pretrained=False, resize=run.lossnet_resize)
-    model, device = run.create(pretrained=False).train().to(pick_device()), pick_device()
+    device = pick_device()
+    model, loss = run.create(pretrained=False).train().to(device), loss.to(device)
     sizes = datasets.multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
     images = torch.rand(recipe.batch_size, 3, *2 * (sizes[len(sizes) // 2],), device=device)
     masks = (images[:, :1] > 0.5).float()
     for _ in range(2):  # the first step warms up
         start = time.perf_counter()
-        sum(loss.to(device).parts(model(images), masks).values()).item()
-        sum(loss.parts(model(images), masks).values()).backward()
+        loss(model(images), masks).backward()
         seconds = time.perf_counter() - start
-    return 0.75 * seconds * recipe.epochs * len(run.load_train_set(data)) / recipe.batch_size
+    return seconds * recipe.epochs * len(run.load_train_set(data)) / recipe.batch_size
 
 
 def machine() -> dict[str, object]:

@@ -1,8 +1,8 @@
 """One visible training loop, and prediction with what it trained.
 
 The settings are those of the M2SNet paper (section 4.3): SGD, warm-up and linear decay, multi-scale batches. All
-randomness of an epoch follows from the seed and the epoch's number, so a run that was killed and resumed ends, on the CPU,
-at exactly the weights of a run that was not.
+randomness of an epoch follows from the seed and the epoch's number, so a run that was killed and resumed ends, on the
+CPU, at exactly the weights of a run that was not.
 """
 
 import os
@@ -63,7 +63,7 @@ def pick_device() -> torch.device:
 
 
 def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Images ``(N, 3, S, S)`` bilinear and masks ``(N, 1, S, S)`` nearest to ``size``² pixels (multi-scale training)."""
+    """Images ``(N, 3, S, S)`` bilinear and masks ``(N, 1, S, S)`` nearest to ``size``² (multi-scale training)."""
     if images.shape[-1] == size:
         return images, masks
     images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
@@ -80,7 +80,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
 
 def save_atomically(value: object, path: Path) -> None:
-    """``torch.save`` under a temporary name, then rename: a kill leaves the old file or the new one, never half a file."""
+    """``torch.save`` under a temporary name, then rename: a kill leaves the old file or the new, never half a file."""
     temporary = path.with_name(path.name + ".tmp")
     torch.save(value, temporary)
     os.replace(temporary, path)

@@ -37,8 +37,8 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
 def fixed_kernel(size: int, filter: str = "ones") -> Tensor:
     """The fixed ``(size, size)`` filter of the MSU: all ones, or a Gaussian of the same sum ``size²``.
 
-    The Gaussian is the one of the kernel ablation (revised paper, Table 13). The paper gives no width; this is the usual
-    rule for a window of that size, ``σ = 0.3 ((size − 1)/2 − 1) + 0.8``.
+    The Gaussian is the one of the kernel ablation (revised paper, Table 13). The paper gives no width; this is the
+    usual rule for a window of that size, ``σ = 0.3 ((size − 1)/2 − 1) + 0.8``.
     """
     if filter not in FILTERS:
         raise unknown("filter", filter, FILTERS)
@@ -54,9 +54,9 @@ def fixed_kernel(size: int, filter: str = "ones") -> Tensor:
 class ReleasedFilter(nn.Module):
     """One filter ``f_k`` as released: all-one ``C×C×k×k`` convolution, BatchNorm, ReLU; ``(N, C, H, W)`` → same.
 
-    Every output channel of that convolution is the same map: the sum over all channels and over a k×k box. So the channels
-    are summed first and one channel is filtered, which gives the same outputs, gradients and running statistics at
-    1/C² of the multiply-adds. Only BatchNorm's learned scale and shift tell the channels apart.
+    Every output channel of that convolution is the same map: the sum over all channels and over a k×k box. So the
+    channels are summed first and one channel is filtered, which gives the same outputs, gradients and running
+    statistics at 1/C² of the multiply-adds. Only BatchNorm's learned scale and shift tell the channels apart.
     """
 
     def __init__(self, channels: int, size: int, filter: str = "ones"):
@@ -73,10 +73,10 @@ class ReleasedFilter(nn.Module):
 
 
 class PaperFilter(nn.Module):
-    """One filter ``Filter(·)_{k×k}`` of Eq. 2 as written: a fixed k×k filter on each channel by itself, nothing learned.
+    """One filter ``Filter(·)_{k×k}`` of Eq. 2 as written: a fixed filter on each channel by itself, nothing learned.
 
-    Read this way the 1×1 all-one filter is the identity ("pixel-pixel" differences) and the unit has no extra parameter,
-    as the paper says of it.
+    Read this way the 1×1 all-one filter is the identity ("pixel-pixel" differences) and the unit has no extra
+    parameter, as the paper says of it.
     """
 
     def __init__(self, channels: int, size: int, filter: str = "ones"):

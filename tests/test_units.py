@@ -93,4 +93,3 @@ def test_both_filters_have_the_same_sum_and_are_symmetric(size):
 
 def test_paper_filter_has_no_parameter_and_no_state():
     assert not PaperFilter(4, 3).state_dict()
-
