@@ -19,7 +19,7 @@ FAINT = np.where(MASK == 1, 0.01, 0.0)
 
 
 def e_measure(tp, fp, fn, tn):
-    """Equations 2 to 5 of Fan et al. (IJCAI 2018) from the four counts."""
+    """The E-measure (Fan et al., IJCAI 2018) from the four counts, divided by N − 1 as in its reference code."""
     n = tp + fp + fn + tn
     mean_p, mean_g = (tp + fp) / n, (tp + fn) / n
     total = 0.0
