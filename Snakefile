@@ -44,11 +44,12 @@ rule train:
         str(RESULTS / "logs" / "{key}.log"),
     params:
         title=lambda wildcards: RUNS[wildcards.key].title,
+        folder=str(RESULTS / "runs" / "{key}"),
     threads: lambda wildcards: RUNS[wildcards.key].threads
     message:
         "run {wildcards.key}: {params.title}"
-    shell:
-        "exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
+    shell:  # Snakemake makes the empty folder of an output, and a run publishes itself as a whole folder
+        "rmdir {params.folder:q} 2> /dev/null; exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
         " --profile {PROFILE} --data {DATA:q} --key {wildcards.key} > {log:q} 2>&1"
 
 

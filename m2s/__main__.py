@@ -41,14 +41,16 @@ def train(args: argparse.Namespace) -> None:
         for run in studies.runs(args.profile, args.data):
             print(f"{run.key}  {run.title}")
         return
-    changes = {name: getattr(args, name) for name in ("model", "encoder", "epochs", "size", "seed")}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    network = {name: getattr(args, name) for name in ("model", "encoder") if getattr(args, name) is not None}
+    recipe = {name: getattr(args, name) for name in ("size", "epochs", "seed") if getattr(args, name) is not None}
     if args.key:
-        if changes:
-            raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(changes)}")
+        if network or recipe:
+            raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
         run = studies.find(args.profile, args.data, args.key)
     else:
-        run = replace(studies.runs(args.profile, args.data)[0], **changes)
+        run = studies.runs(args.profile, args.data)[0]
+        run = replace(run, **network, recipe=replace(run.recipe, **recipe))
+        run.create(pretrained=False)  # a name that does not exist is told before anything is written
     print(f"run {run.key}: {run.title}", flush=True)
     print(runs.execute(run, paths.results_dir(args.profile, args.data), args.data))
 
@@ -67,10 +69,10 @@ def predict(args: argparse.Namespace) -> None:
     from m2s import runs, training
     from m2s.data import read_image
 
-    model = runs.load_model(args.checkpoint)
+    model, size = runs.load_model(args.checkpoint)
     args.out.mkdir(parents=True, exist_ok=True)
     for target, path in targets.items():
-        prediction = training.predict(model, read_image(path), args.size)
+        prediction = training.predict(model, read_image(path), args.size or size)
         grey = (
             prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)
         )  # several classes: their indices

