@@ -1,0 +1,148 @@
+"""Runs: their keys, publication by one rename, resume, the records, and the list of studies."""
+
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from m2s import published, runs, studies
+from m2s.errors import InputError
+from m2s.runs import Run
+from m2s.training import Recipe
+
+
+def tiny(**changes) -> Run:
+    settings = {
+        "data": "phantom",
+        "model": "msnet",
+        "encoder": "test_efficientnet",
+        "recipe": Recipe(size=64, epochs=2, batch_size=2),
+        "pretrained": False,
+        "train_limit": 2,
+        "test_sets": ("kvasir",),
+        "test_limit": 2,
+    }
+    return Run(**settings | changes)
+
+
+def test_keys_follow_what_shapes_the_training_and_nothing_else():
+    run = tiny()
+    assert run.key == tiny().key
+    assert run.key.startswith("msnet-test_efficientnet-s0-")
+    assert tiny(test_sets=("etis",), test_limit=9, threads=4).key == run.key
+    others = [
+        tiny(model="unet"),
+        tiny(lossnet="vgg16"),
+        tiny(train_limit=3),
+        tiny(options=(("wiring", "paper"),)),
+        tiny(recipe=Recipe(size=64, epochs=2, batch_size=2, seed=1)),
+        tiny(recipe=Recipe(size=64, epochs=2, batch_size=2, lr=0.01)),
+    ]
+    assert len({run.key, *(o.key for o in others)}) == 1 + len(others)
+
+
+def test_a_run_is_trained_once_published_whole_and_found_again(tmp_path, monkeypatch):
+    run = tiny()
+    assert runs.load(run, tmp_path) is None
+    folder = runs.execute(run, tmp_path, "phantom")
+    assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "model.safetensors", "record.json", "scores.csv"]
+    assert not list(tmp_path.glob("runs/*.partial"))
+    record = runs.load(run, tmp_path)
+    assert record["settings"]["recipe"]["epochs"] == 2 and record["weights"] == "random"
+    assert record["machine"]["cores"] and record["missing"] == {}
+    scores = runs.load_scores(run, tmp_path)
+    assert list(scores.columns) == ["dataset", "image", "mDice", "mIoU", "wFm", "Sm", "Em", "MAE"]
+    assert len(scores) == 2 and scores[["mDice", "MAE"]].apply(lambda c: c.between(0, 1)).all(axis=None)
+    monkeypatch.setattr(runs, "train", None)  # any training now would be an error
+    assert runs.execute(run, tmp_path, "phantom") == folder
+
+    model, size = runs.load_model(folder)
+    assert size == 64 and not model.training
+    index = pd.read_csv(runs.write_index(tmp_path))
+    assert list(index["key"]) == [run.key]
+    assert index["kvasir mDice"][0] == pytest.approx(scores["mDice"].mean(), abs=1e-4)
+
+    # Without its record the run is scored again, with a new test set, and not trained again.
+    (folder / "record.json").unlink()
+    runs.execute(dataclasses.replace(run, test_sets=("kvasir", "etis")), tmp_path, "phantom")
+    again = runs.load_scores(run, tmp_path)
+    assert set(again["dataset"]) == {"kvasir", "etis"}
+    pd.testing.assert_frame_equal(again[again["dataset"] == "kvasir"], scores, rtol=1e-3)
+
+
+def test_a_run_that_fails_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
+    run = tiny()
+
+    def broken(*args):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(runs, "score_set", broken)
+    with pytest.raises(OSError, match="disk is full"):
+        runs.execute(run, tmp_path, "phantom")
+    assert runs.load(run, tmp_path) is None
+    assert not runs.folder_of(run, tmp_path).exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(runs, "train", None)  # the training was whole, it is not repeated
+    runs.execute(run, tmp_path, "phantom")
+    assert runs.load(run, tmp_path)
+
+
+def test_a_missing_test_set_is_recorded_with_its_reason(tmp_path, real_data):
+    run = tiny(data="real", train_sets=("clinicdb",), test_sets=("etis",))
+    runs.execute(run, tmp_path, str(real_data))
+    record = runs.load(run, tmp_path)
+    assert record["missing"] == {"etis": "ETIS-LaribPolypDB not found in the data folder"}
+    assert runs.load_scores(run, tmp_path).empty
+    assert str(real_data) not in json.dumps(record), "no path of a machine in a record"
+
+
+def test_errors_a_user_can_cause(tmp_path):
+    with pytest.raises(InputError, match="made for phantom data, but data is /some/folder"):
+        runs.execute(tiny(), tmp_path, "/some/folder")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot write to the results folder"):
+        runs.execute(tiny(), tmp_path / "file", "phantom")
+    with pytest.raises(InputError, match="is not a finished run with a checkpoint"):
+        runs.load_model(tmp_path)
+    folder = runs.execute(tiny(), tmp_path, "phantom")
+    other = runs.execute(tiny(model="unet"), tmp_path, "phantom")
+    (folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="does not fit the network"):
+        runs.load_model(folder)
+
+
+def test_the_code_version_is_raised_when_results_change(tmp_path):
+    """If a change of what a run gives is meant: raise ``runs.CODE_VERSION`` and record the new loss here."""
+    torch.set_num_threads(1)
+    folder = runs.execute(tiny(model="m2snet", test_sets=()), tmp_path, "phantom")
+    loss = pd.read_csv(folder / "log.csv")["loss"][0]
+    recorded = {1: 1.79681}
+    assert loss == pytest.approx(recorded[runs.CODE_VERSION], rel=1e-3)
+
+
+@pytest.mark.parametrize("study", studies.STUDIES)
+def test_studies_stand_on_the_published_tables(study):
+    chosen = studies.STUDIES[study]
+    table = published.load(chosen.published)
+    assert list(chosen.rows) == list(dict.fromkeys(table["row"]))
+    assert set(chosen.datasets.values()) == set(table["dataset"])
+    assert set(chosen.metrics) == set(table["metric"])
+    for profile in studies.PROFILES:
+        for row, settings in chosen.rows.items():
+            made = chosen.runs(row, profile, "phantom")
+            assert len(made) == (0 if isinstance(settings, str) else len(studies.PROFILES[profile].seeds))
+            assert all(run.test_sets == tuple(chosen.datasets) for run in made)
+
+
+def test_the_list_of_runs_holds_each_run_once_and_finds_it_by_key():
+    every = studies.runs("lab", "phantom")
+    assert len({run.key for run in every}) == len(every) >= 3
+    assert studies.find("lab", "phantom", every[1].key) == every[1]
+    assert {r.key for r in studies.notebook_runs("20_polyp_table", "lab", "phantom")} <= {r.key for r in every}
+    assert studies.notebook_runs("04_metrics", "lab", "phantom") == []
+    with pytest.raises(InputError, match="unknown profile 'labs': did you mean lab"):
+        studies.runs("labs", "phantom")
+    with pytest.raises(InputError, match="unknown run 'm2snet'"):
+        studies.find("lab", "phantom", "m2snet")
