@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 from m2s.errors import InputError, RunError
@@ -70,15 +71,12 @@ def predict(args: argparse.Namespace) -> None:
     from m2s.data import read_image
 
     model, size = runs.load_model(args.checkpoint)
-    args.out.mkdir(parents=True, exist_ok=True)
     for target, path in targets.items():
         prediction = training.predict(model, read_image(path), args.size or size)
-        grey = (
-            prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)
-        )  # several classes: their indices
-        temporary = target.with_suffix(".tmp")
-        Image.fromarray(grey.astype(np.uint8)).save(temporary, "PNG")
-        temporary.replace(target)
+        grey = prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)  # many classes: indices
+        picture = BytesIO()
+        Image.fromarray(grey.astype(np.uint8)).save(picture, "PNG")
+        write(target, picture.getvalue())
         print(target)
 
 
@@ -88,7 +86,18 @@ def evaluate(args: argparse.Namespace) -> None:
     table = metrics.evaluate_folders(args.pred, args.gt, args.convention, args.partial)
     print(metrics.report(table))
     if args.json:
-        args.json.write_text(metrics.summary(table).to_json(indent=2) + "\n")
+        write(args.json, (metrics.summary(table).to_json(indent=2) + "\n").encode())
+
+
+def write(target: Path, content: bytes) -> None:
+    """Write a whole file or none."""
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from error
 
 
 def bench(args: argparse.Namespace) -> None:
