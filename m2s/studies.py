@@ -158,4 +158,6 @@ def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
     """The runs that a notebook shows; for ``90_paper_versus_ours`` all of them, for most notebooks none."""
     if notebook == "90_paper_versus_ours":
         return runs(profile, data)
+    if notebook == "00_start_here":  # predicts with the first M2SNet
+        return STUDIES["polyps"].runs("M2SNet", profile, data)[:1]
     return [run for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)]
