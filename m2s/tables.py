@@ -170,18 +170,26 @@ def settings_line(profile: str, data: str | Path, found: Iterable[dict]) -> str:
         return f"Profile {profile}, {images}: nothing has been run yet."
 
     def each(*path: str | int) -> str:
-        values = found
-        for step in path:
-            values = [value[step] for value in values]
-        return ", ".join(dict.fromkeys("none" if value is None else str(value) for value in values))
+        """The values at this place of the records; where they differ, with the networks they belong to."""
+        networks: dict[str, list[str]] = {}
+        for record in found:
+            value = record
+            for step in path:
+                value = value[step]
+            networks.setdefault("none" if value is None else str(value), []).append(record["settings"]["model"])
+        if len(networks) == 1:
+            return next(iter(networks))
+        return ", ".join(f"{value} ({' '.join(dict.fromkeys(names))})" for value, names in networks.items())
 
+    seeds = sorted({str(record["settings"]["recipe"]["seed"]) for record in found})
     return (
-        f"Profile {profile}, {images}. Networks: {each('settings', 'model')}; encoder {each('settings', 'encoder')} "
-        f"(weights: {each('weights')}); {each('settings', 'recipe', 'size')} px; "
-        f"{each('settings', 'recipe', 'epochs')} epochs; seed {each('settings', 'recipe', 'seed')}; "
+        f"Profile {profile}, {images}. Networks: {', '.join(dict.fromkeys(r['settings']['model'] for r in found))}; "
+        f"encoder {each('settings', 'encoder')} (weights: {each('weights')}); "
+        f"{each('settings', 'recipe', 'size')} px; {each('settings', 'recipe', 'epochs')} epochs; "
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}; "
         f"{each('data', 0, 'images')} training images; LossNet on {each('settings', 'lossnet')}. "
         f"Machine: {each('machine', 'processor')}, {each('machine', 'cores')} cores, GPU {each('machine', 'gpu')}; "
-        f"torch {each('machine', 'versions', 'torch')}. Finished {each('finished')}."
+        f"torch {each('machine', 'versions', 'torch')}. Finished by {max(r['finished'] for r in found)}."
     )
 
 
@@ -275,8 +283,8 @@ def _measured(finished: list[Finished], dataset: str, seeds: int, paper: Run) ->
     notes = ["made-up images, not the paper's data"] if here.data == "phantom" else []
     if (ours := _settings(here)) != (theirs := _settings(paper)):
         notes.append(f"here {ours}; paper {theirs}")
-    if images < (whole := CATALOGUE[dataset].counts["test"]):
-        notes.append(f"{images} of {whole} test images")
+    if images < CATALOGUE[dataset].counts["test"]:
+        notes.append(f"{images} test images")
     if len(scored) < seeds:
         notes.append(f"{len(scored)} of {seeds} seeds so far")
     return pd.DataFrame([scores.drop(columns=["dataset", "image"]).mean() for _, scores in scored]), {

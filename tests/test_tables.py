@@ -1,0 +1,259 @@
+"""Tables: where every cell comes from, and that no number is called ours unless a score file holds it."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from m2s import published, runs, studies, tables
+from m2s.errors import InputError
+
+POLYPS = studies.STUDIES["polyps"]
+SETS = tuple(POLYPS.datasets)
+MISSING = "ETIS-LaribPolypDB not found in the data folder"
+REAL = "some/folder"
+
+
+@pytest.fixture
+def three_seeds(monkeypatch):
+    """The smoke profile with the seeds 0, 1 and 2."""
+    profile = studies.PROFILES["smoke"]
+    monkeypatch.setitem(studies.PROFILES, "smoke", studies.Profile(**{**vars(profile), "seeds": (0, 1, 2)}))
+
+
+def finish(run, results, dice=0.5, sets=SETS, missing=(), images=4):
+    """Lay down what a finished run leaves: made-up scores around ``dice``, and the record that goes with them."""
+    folder = runs.folder_of(run, results)
+    folder.mkdir(parents=True)
+    names = [f"image{i}" for i in range(images)]
+    per_image = dice + np.linspace(-0.1, 0.1, images)
+    scores = [
+        pd.DataFrame({"dataset": name, "image": names} | {metric: per_image for metric in POLYPS.metrics})
+        for name in sets
+    ]
+    pd.concat(scores).to_csv(folder / "scores.csv", index=False)
+    described = [{"name": name, "split": "test", "images": images, "fingerprint": "0"} for name in sets]
+    record = {
+        "key": run.key,
+        "settings": asdict(run),
+        "weights": "random",
+        "finished": "2026-01-02 03:04 UTC",
+        "parameters": 1,
+        "data": [{"name": "kvasir+clinicdb", "split": "train", "images": 8, "fingerprint": "0"}, *described],
+        "missing": {name: MISSING for name in missing},
+        "machine": {"processor": "A processor", "cores": 2, "gpu": None, "versions": {"torch": "2.0"}},
+    }
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+def run_of(row, data="phantom", profile="smoke", seed=0):
+    return POLYPS.runs(row, profile, data)[seed]
+
+
+def cell(table, row, dataset, metric="mDice"):
+    return table.set_index(tables.KEYS).loc[(row, dataset, metric)]
+
+
+def test_without_a_run_nothing_is_ours(tmp_path):
+    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    assert len(table) == 9 * 5 * 6
+    assert table[["ours", "sd"]].isna().all().all() and not table["images"].any()
+    assert table["paper"].tolist() == published.load()["value"].tolist()  # all of it, in the order of print
+    waiting, built = cell(table, "M2SNet", "ETIS"), cell(table, "SFA", "ETIS")
+    assert waiting["status"] == "not run"
+    assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --only 20_polyp_table"
+    assert (built["status"], built["reason"]) == ("published only", studies.NOT_BUILT)
+    real = tables.compare("polyps", "full", REAL, tmp_path)
+    assert cell(real, "MSNet", "ETIS")["reason"].endswith("--profile full --data FOLDER --only 20_polyp_table")
+
+
+def test_a_measured_cell_says_what_it_is(tmp_path):
+    run = run_of("M2SNet")
+    finish(run, tmp_path, dice=0.6)
+    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    ours = cell(table, "M2SNet", "Kvasir")
+    assert ours["ours"] == pytest.approx(0.6) and ours["paper"] == 0.912
+    assert np.isnan(ours["sd"])  # one seed: the spread over images is another thing
+    assert (ours["seeds"], ours["seed_list"], ours["images"], ours["runs"]) == (1, "0", 4, run.key)
+    assert (ours["status"], ours["data"]) == ("measured", "made-up")
+    assert ours["reason"].startswith("made-up images, not the paper's data; here test_efficientnet, 64 px, 2 epochs")
+    assert "paper res2net50d, 352 px, 50 epochs, LossNet on vgg16" in ours["reason"]
+    assert (table["status"] == "measured").sum() == 30
+    assert table["ours"].notna().equals(table["status"] == "measured")
+    assert (cell(table, "MSNet", "Kvasir")["status"], cell(table, "UTNet", "Kvasir")["doubt"]) == ("not run", "")
+    assert cell(table, "UTNet", "ColonDB")["doubt"]
+
+
+def test_seeds_are_averaged_and_counted(tmp_path, three_seeds):
+    for seed, dice in enumerate((0.5, 0.6)):
+        finish(run_of("M2SNet", seed=seed), tmp_path, dice)
+    ours = cell(tables.compare("polyps", "smoke", "phantom", tmp_path), "M2SNet", "CVC-300")
+    assert ours["ours"] == pytest.approx(0.55) and ours["sd"] == pytest.approx(0.1 / np.sqrt(2))
+    assert (ours["seeds"], ours["seed_list"]) == (2, "0 1") and "2 of 3 seeds so far" in ours["reason"]
+
+
+def test_the_papers_own_settings_need_no_excuse(tmp_path):
+    finish(run_of("M2SNet", REAL, "paper"), tmp_path, sets=("kvasir",), images=100)
+    ours = cell(tables.compare("polyps", "paper", REAL, tmp_path), "M2SNet", "Kvasir")
+    assert (ours["data"], ours["reason"]) == ("real", "1 of 3 seeds so far")
+
+
+def test_a_test_set_that_was_not_there(tmp_path):
+    found = tuple(name for name in SETS if name not in ("etis", "cvc300"))
+    finish(run_of("M2SNet", REAL), tmp_path, sets=found, missing=("etis",))
+    table = tables.compare("polyps", "smoke", REAL, tmp_path)
+    etis, forgotten = cell(table, "M2SNet", "ETIS"), cell(table, "M2SNet", "CVC-300")
+    assert (etis["status"], etis["reason"]) == ("not run", f"not run: {MISSING}")
+    assert forgotten["status"] == "not run" and "was not scored on this set" in forgotten["reason"]
+    assert np.isnan(etis["ours"]) and np.isnan(forgotten["ours"])
+    assert cell(table, "M2SNet", "ClinicDB")["status"] == "measured"
+
+
+@pytest.mark.parametrize("damage", ["no file", "a row less"])
+def test_no_number_without_a_whole_score_file(tmp_path, damage):
+    scores = finish(run_of("M2SNet"), tmp_path) / "scores.csv"
+    if damage == "no file":
+        scores.unlink()
+    else:
+        scores.write_text("\n".join(scores.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match=r"scores\.csv .*delete the record"):
+        tables.compare("polyps", "smoke", "phantom", tmp_path)
+
+
+def test_a_half_written_run_is_not_a_result(tmp_path):
+    folder = finish(run_of("M2SNet"), tmp_path)
+    folder.rename(folder.with_name(folder.name + ".partial"))
+    assert not (tables.compare("polyps", "smoke", "phantom", tmp_path)["status"] == "measured").any()
+
+
+def test_percent(tmp_path, monkeypatch):
+    """Ours is given in the paper's unit."""
+    monkeypatch.setattr(published, "load", lambda name, load=published.load: load(name).assign(unit="%"))
+    finish(run_of("M2SNet"), tmp_path, dice=0.6)
+    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    assert cell(table, "M2SNet", "Kvasir")["ours"] == pytest.approx(60)
+
+
+def test_names_that_do_not_exist(tmp_path):
+    with pytest.raises(InputError, match="unknown study 'polyp': did you mean polyps"):
+        tables.compare("polyp", "smoke", "phantom", tmp_path)
+    with pytest.raises(InputError, match="unknown profile"):
+        tables.compare("polyps", "tiny", "phantom", tmp_path)
+    with pytest.raises(InputError, match="unknown row of study polyps 'M2Net'"):
+        tables.gaps("polyps", "M2Net", "MSNet", "mDice", "smoke", "phantom", tmp_path)
+
+
+def test_versus_holds_every_published_cell_once(tmp_path):
+    finish(run_of("M2SNet"), tmp_path, dice=0.6)
+    table = tables.versus("smoke", "phantom", tmp_path)
+    cells = ["name", "row", "dataset", "metric"]
+    printed = pd.concat([published.load(name).assign(name=name) for name in published.tables()])
+    assert not table.duplicated(cells).any()
+    assert set(map(tuple, table[cells].to_numpy())) == set(map(tuple, printed[cells].to_numpy()))
+    assert len(table) == len(printed) and table["value"].sum() == pytest.approx(printed["value"].sum())
+    assert set(table["status"]) == {"measured", "published only", "not run"} and (table["reason"] != "").all()
+    measured = table[table["status"] == "measured"]
+    assert measured["name"].value_counts().to_dict() == {"m2snet_v1_table01": 30, "m2snet_revised_table01": 30}
+    assert table["ours"].notna().equals(table["status"] == "measured")
+    assert (table.loc[table["name"] == "lgmsnet_table01", "reason"] == "not run: no study yet").all()
+
+
+def test_reprints_are_the_same_tables():
+    """The two versions share 720 cells (README of the published tables)."""
+    shared = 0
+    for pair in tables.REPRINTS.items():
+        first, revised = (published.load(name).set_index(tables.KEYS).index for name in pair)
+        assert len(first.intersection(revised)), pair
+        shared += len(first.intersection(revised))
+    assert shared == 720
+
+
+def test_wide_marks_every_kind_of_cell(tmp_path, three_seeds):
+    for seed, dice in enumerate((0.5, 0.6)):
+        finish(run_of("M2SNet", seed=seed), tmp_path, dice)
+    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    shown = tables.wide(table[table["metric"].isin(["mDice", "MAE"])])
+    assert shown.shape == (9, 10) and list(shown.index) == list(POLYPS.rows)
+    assert shown.columns.names[0] == "ours, on made-up images (the paper's, on the real sets)"
+    assert shown.loc["M2SNet", ("made-up Kvasir", "mDice")] == "0.550 ± 0.071 (0.912)"
+    assert shown.loc["MSNet", ("made-up Kvasir", "mDice")] == "not run (0.907)"
+    assert shown.loc["Attention U-Net", ("made-up Kvasir", "mDice")] == "– (0.769?)"
+    real = tables.wide(tables.compare("polyps", "smoke", REAL, tmp_path))
+    assert real.columns.names[0] == "ours (the paper's)" and ("Kvasir", "mDice") in real.columns
+
+
+def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
+    finish(run_of("M2SNet"), tmp_path)
+    finish(run_of("U-Net"), tmp_path)
+    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    found = [record for row in tables.records("polyps", "smoke", "phantom", tmp_path).values() for record in row]
+    line = tables.settings_line("smoke", "phantom", found)
+    for part in ("smoke", "made-up images", "unet, m2snet", "test_efficientnet", "64 px", "2 epochs", "seed 0"):
+        assert part in line
+    assert "LossNet on none (unet), tf_efficientnet_lite0 (m2snet)" in line and "A processor, 2 cores" in line
+    written = tables.write(table, tmp_path / "tables", "polyps", "A title", line)
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["polyps.csv", "polyps.md", "polyps.tex"]
+    again = pd.read_csv(written[0], keep_default_na=False, na_values={"ours": "", "sd": "", "paper_spread": ""})
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
+    markdown = written[1].read_text()
+    assert line in markdown and "| M2SNet | 0.500 (0.912) |" in markdown and "made-up Kvasir" in markdown
+    assert "60 cells measured (U-Net, M2SNet; ColonDB" not in markdown  # their reasons differ: LossNet
+    assert r"\toprule" in written[2].read_text() and f"% {line}" in written[2].read_text()
+
+
+def test_settings_line_before_anything_ran():
+    assert tables.settings_line("lab", REAL, []) == "Profile lab, real data sets: nothing has been run yet."
+
+
+def scores(values, dataset="kvasir"):
+    names = [f"image{i}" for i in range(len(values))]
+    return pd.DataFrame({"dataset": dataset, "image": names, "mDice": values})
+
+
+def test_bootstrap_of_equal_networks_contains_zero():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.4, 0.9, 100)
+    a, b = (pd.concat([scores(truth + rng.normal(0, 0.05, 100)), scores(truth, "etis")]) for _ in "ab")
+    found = tables.paired_bootstrap(a, b)
+    assert list(found.index) == ["kvasir", "etis"]
+    assert found.loc["kvasir", "low"] < 0 < found.loc["kvasir", "high"] and 0.02 < found.loc["kvasir", "share"] < 0.98
+    assert found.loc["etis", ["difference", "low", "high", "share"]].tolist() == [0, 0, 0, 0.5]
+
+
+def test_bootstrap_finds_a_known_difference():
+    rng = np.random.default_rng(1)
+    truth, noise = rng.uniform(0.2, 0.9, 200), rng.normal(0, 0.1, 200)
+    a, b = scores(truth + 0.03 + noise), scores(truth)
+    found = tables.paired_bootstrap(a, b).loc["kvasir"]
+    assert found["difference"] == pytest.approx(0.03 + noise.mean())
+    error = noise.std() / np.sqrt(200)  # of the mean; a percentile interval is about 1.96 of them to each side
+    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert found["low"] < found["difference"] < found["high"] and found["share"] > 0.99
+    swapped = tables.paired_bootstrap(b, a).loc["kvasir"]
+    assert swapped[["low", "high"]].tolist() == pytest.approx([-found["high"], -found["low"]])
+    shuffled = tables.paired_bootstrap(a, b.sample(frac=1, random_state=0)).loc["kvasir"]  # pairs go by name
+    assert shuffled.tolist() == pytest.approx(found.tolist())
+
+
+def test_bootstrap_needs_the_same_images():
+    with pytest.raises(InputError, match="not scored on the same images"):
+        tables.paired_bootstrap(scores([0.1, 0.2, 0.3]), scores([0.1, 0.2]))
+    with pytest.raises(InputError, match="unknown metric 'mdice': did you mean mDice"):
+        tables.paired_bootstrap(scores([0.1]), scores([0.1]), "mdice")
+
+
+def test_gaps_beside_the_papers(tmp_path):
+    found = ("clinicdb", "kvasir", "colondb")
+    finish(run_of("M2SNet"), tmp_path, dice=0.6, sets=found)
+    assert tables.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path).empty
+    finish(run_of("MSNet"), tmp_path, dice=0.5, sets=found[1:])
+    gaps = tables.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path)
+    assert list(gaps.index) == ["Kvasir", "ColonDB"]
+    assert gaps.loc["Kvasir", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
+    assert gaps.loc["Kvasir", "paper"] == pytest.approx(0.912 - 0.907) and gaps.loc["Kvasir", "images"] == 4
+    errors = tables.gaps("polyps", "M2SNet", "MSNet", "MAE", "smoke", "phantom", tmp_path)
+    assert errors.loc["ColonDB", "difference"] == pytest.approx(-0.1)  # ours is 0.6 against 0.5: worse
+    assert errors.loc["ColonDB", "paper"] == pytest.approx(0.041 - 0.038)
