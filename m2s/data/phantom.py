@@ -15,7 +15,7 @@ from . import phantom_scene as scene
 from .catalogue import DataSet
 from .imageset import ImageSet, short_hash
 
-VERSION = 1
+VERSION = 2
 """Counted up with every change to the pictures: it enters the fingerprint."""
 
 

@@ -60,7 +60,7 @@ def frame(rng: np.random.Generator, shape: tuple[int, int], style: Frame) -> tup
 def expose(rng: np.random.Generator, canvas: Canvas, colour: np.ndarray) -> np.ndarray:
     """The scene in colour, float32 (H, W, 3), about 0 to 1: dim light is redder, bright light paler."""
     vignette = 1 - F4(rng.uniform(0.05, 0.22)) * (canvas.x**2 + canvas.y**2)
-    light = np.maximum(canvas.light * vignette * F4(rng.uniform(0.85, 1.35)), F4(1e-3))
+    light = np.maximum(canvas.light * vignette * F4(rng.uniform(0.95, 1.45)), F4(1e-3))
     log = np.log(light)
     r, g, b = colour.astype(F4)
     warmth, yellow = canvas.warmth, np.clip(canvas.yellow, 0, 1)

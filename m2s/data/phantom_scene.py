@@ -179,7 +179,7 @@ def raise_body(rng: np.random.Generator, canvas: Canvas, squared: Array, share: 
     light = light * (1 - F4(rng.uniform(0.0, 0.15) + 0.4 * contrast) * shadow * side)
     ring = light[(sq > 1) & (sq < 2)]
     near = float(np.quantile(ring, 0.75)) if ring.size else float(light.mean())
-    bright = near * (1 + contrast * rng.uniform(-0.08, 0.3))
+    bright = near * (1.06 + contrast * rng.uniform(0.0, 0.4))  # it is nearer to the lamp than the wall
     through = F4(rng.uniform(0.0, 0.25) + 0.4 * (1 - contrast))  # of what lies behind
     canvas.light[box] = light * (1 - alpha) + alpha * (through * light + (1 - through) * F4(bright))
     height = radius * (0.10 + contrast * rng.uniform(0.2, 0.75))
@@ -190,7 +190,7 @@ def raise_body(rng: np.random.Generator, canvas: Canvas, squared: Array, share: 
         top = (x - x.mean() - F4(off_x)) ** 2 + (y - y.mean() - F4(off_y)) ** 2
         drops = noise(rng, sq.shape, 6 * sq.shape[0] / h / radius, 2)
         canvas.gloss[box] += step(drops + 2 * np.exp(-top / F4(0.1 * radius**2)), 2.2, 2.8) * alpha
-    tint = contrast * rng.choice([1.0, 1.0, -0.7]) * rng.uniform(0.0, 0.8)
+    tint = contrast * rng.choice([1.0, -0.7]) * rng.uniform(0.0, 0.8)
     grain = F4(rng.uniform(0.03, 0.12)) * noise(rng, sq.shape, 7 / max(radius, 0.1) * sq.shape[0] / h, 2, 0.7)
     keep = F4(rng.uniform(0.2, 0.5) + 0.3 * (1 - contrast))
     canvas.warmth[box] = canvas.warmth[box] * (1 - alpha * (1 - keep)) + alpha * (F4(tint) + grain)
