@@ -1,0 +1,186 @@
+"""The engine, end to end: the smallest profile on made-up images, every notebook, and one that fails on purpose."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from m2s import paths, reproduce, studies
+from m2s.errors import InputError
+
+FAILING = nbformat.v4.new_notebook(
+    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}},
+    cells=[
+        nbformat.v4.new_markdown_cell("# 99 A notebook that fails in its third cell"),
+        nbformat.v4.new_code_cell('profile = "lab"\ndata = "phantom"', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell('{"mIoU": 0.5}["mDice"]'),
+    ],
+)
+
+
+@dataclass
+class Reproduction:
+    """A results folder and a folder of notebooks to reproduce into it."""
+
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results of a test" / "smoke-phantom"
+
+    @property
+    def notebooks(self) -> Path:
+        return self.root / "notebooks"
+
+    @property
+    def stems(self) -> list[str]:
+        return sorted(path.stem for path in self.notebooks.glob("*.ipynb"))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        """``m2s reproduce`` from another folder."""
+        command = [sys.executable, "-m", "m2s", "reproduce", "--profile", "smoke", "--notebooks", str(self.notebooks)]
+        environment = os.environ | {"M2S_RESULTS": str(self.results.parent)}
+        return subprocess.run(
+            [*command, *arguments], cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+
+    def files(self) -> dict[str, int]:
+        """When each file of the results was written; the engine's own notes left out."""
+        every = (p for p in self.results.rglob("*") if p.is_file() and ".snakemake" not in p.parts)
+        return {str(p): p.stat().st_mtime_ns for p in every if not p.name.startswith((".reproduce", "reproduce."))}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> tuple[Reproduction, subprocess.CompletedProcess]:
+    """The whole reproduction, once, with one more notebook that fails, and with a run that was begun before."""
+    made = Reproduction(tmp_path_factory.mktemp("reproduction"))
+    shutil.copytree(paths.ROOT / "notebooks", made.notebooks, ignore=shutil.ignore_patterns(".*"))
+    nbformat.write(FAILING, made.notebooks / "99_fails.ipynb")
+    begun = made.results / "runs" / f"{studies.runs('smoke', 'phantom')[0].key}.partial"
+    begun.mkdir(parents=True)
+    (begun / "begun.txt").touch()
+    return made, made.run()
+
+
+def test_a_failing_notebook_is_named_and_does_not_stop_the_others(first):
+    made, ended = first
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "1 of " in ended.stderr and "notebook 99_fails: cell 3: KeyError: 'mDice'" in ended.stderr, ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 2, ended.stderr
+    done = {path.stem for path in (made.results / "notebooks").glob("*.done")}
+    assert done == set(made.stems) - {"99_fails"}
+    assert (made.results / "notebooks" / "99_fails.ipynb").exists(), "the executed copy is kept to look into"
+
+
+def test_every_job_is_reported_once(first):
+    made, ended = first
+    runs = studies.runs("smoke", "phantom")
+    count = len(runs) + len(made.stems) + 1
+    lines = ended.stdout.splitlines()
+    assert len(lines) == count and lines[-1].startswith(f"[{count}/{count}]")
+    assert sum("FAILED  notebook 99_fails" in line for line in lines) == 1
+    assert all(sum(f"run {run.key}: {run.title}" in line for line in lines) == 1 for run in runs)
+
+
+def test_every_run_has_its_record_and_a_begun_one_goes_on(first):
+    made, _ = first
+    runs = studies.runs("smoke", "phantom")
+    assert all((made.results / "runs" / run.key / "record.json").exists() for run in runs)
+    assert (made.results / "runs" / runs[0].key / "begun.txt").exists()
+    assert len((made.results / "runs.csv").read_text().splitlines()) == len(runs) + 1
+    assert not list(made.results.rglob("*.partial")) and not list(made.results.rglob("*.tmp"))
+
+
+def test_notebooks_are_executed_with_the_asked_parameters_and_this_environment(first):
+    made, _ = first
+    for stem in set(made.stems) - {"99_fails"}:
+        executed = nbformat.read(made.results / "notebooks" / f"{stem}.ipynb", as_version=4)
+        injected = next(c for c in executed.cells if "injected-parameters" in c.metadata.get("tags", []))
+        assert 'profile = "smoke"' in injected.source and 'data = "phantom"' in injected.source
+        code = [c for c in executed.cells if c.cell_type == "code" and c.source.strip()]
+        assert all(c.execution_count for c in code) and any(c.outputs for c in code)
+
+
+def test_a_second_call_has_nothing_to_do(first):
+    made, _ = first
+    (made.notebooks / "99_fails.ipynb").unlink()
+    before, start = made.files(), time.monotonic()
+    ended = made.run()
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"everything is done: {made.results}\n"
+    assert made.files() == before
+    assert time.monotonic() - start < 60
+
+
+def test_a_record_without_its_checkpoint_is_done_and_a_missing_record_is_not(first):
+    made, _ = first
+    one, other, *_ = studies.runs("smoke", "phantom")
+    (made.results / "runs" / one.key / "model.safetensors").unlink()
+    shutil.rmtree(made.results / "runs" / other.key)
+    plan = made.run("--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert f"would do: run {other.key}: {other.title}" in plan.stdout and one.key not in plan.stdout
+    stem = made.stems[0]
+    (made.results / "notebooks" / f"{stem}.done").unlink()
+    plan = made.run("--dry-run", "--only", stem[:2])
+    assert plan.stdout.splitlines() == [f"would do: notebook {stem}", "1 jobs to do"], plan.stdout
+
+
+def test_the_error_of_an_executed_notebook_counts_its_source_cells(tmp_path):
+    cells = [
+        {"metadata": {"tags": ["papermill-error-cell-tag"]}},
+        {"metadata": {}},
+        {"metadata": {"tags": ["injected-parameters"]}, "outputs": []},
+        {"metadata": {}, "outputs": [{"output_type": "error", "ename": "ValueError", "evalue": "one\ntwo"}]},
+    ]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells}))
+    assert reproduce.notebook_error(tmp_path / "x.ipynb") == "cell 2: ValueError: one"
+    (tmp_path / "x.ipynb").write_text("half a noteb")
+    assert reproduce.notebook_error(tmp_path / "x.ipynb") is None
+    assert reproduce.notebook_error(tmp_path / "absent.ipynb") is None
+
+
+HOLD = """
+import fcntl, sys, time
+file = open(sys.argv[1], "a+")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process in a group of its own that holds the lock of a results folder, as Snakemake does."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / ".reproduce.lock")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_two_reproductions_do_not_share_a_folder(tmp_path, holder):
+    (tmp_path / ".reproduce.lock").write_text(f"{os.getpid()} {holder.pid}")
+    with pytest.raises(InputError, match=f"another reproduction .process {os.getpid()}. is at work"):
+        reproduce._locked(tmp_path).__enter__()
+    assert holder.poll() is None
+
+
+def test_what_a_killed_reproduction_left_behind_is_ended(tmp_path, holder):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / ".reproduce.lock").write_text(f"{gone.pid} {holder.pid}")
+    with reproduce._locked(tmp_path):
+        assert holder.wait(10) == -signal.SIGTERM
+        with open(tmp_path / ".reproduce.lock") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
