@@ -33,9 +33,9 @@ lock: $(VENV)/.installed  ## compile requirements.lock from pyproject.toml, keep
 	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra dev pyproject.toml -o requirements.lock
 
-clean:  ## remove the environment, caches and scratch results (committed results stay)
+clean:  ## remove the environment, the caches and the smoke and lab results (full and paper results stay)
 	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache m2s.egg-info
-	rm -rf results/smoke-* results/lab-* results/*/notebooks results/*/.snakemake results/*/runs/*.partial
+	rm -rf results/smoke-* results/lab-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp appears only after a whole installation, and one that was interrupted (its marker is still there) starts anew.

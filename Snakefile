@@ -22,7 +22,9 @@ RUNS = {run.key: run for run in studies.runs(PROFILE, DATA)}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 RECORD = str(RESULTS / "runs" / "{key}" / "record.json")
 DONE = str(RESULTS / "notebooks" / "{stem}.done")
+# A notebook runs again when the library changes, except the files that only start things.
 LIBRARY = sorted(str(path) for path in (paths.ROOT / "m2s").rglob("*.py"))
+LIBRARY = [path for path in LIBRARY if Path(path).stem not in ("__main__", "doctor", "reproduce")]
 
 
 wildcard_constraints:
