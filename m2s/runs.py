@@ -121,6 +121,7 @@ def execute(run: Run, results: Path, data: str) -> Path:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
+    commit = _commit()  # of the code that is loaded now: the checkout may move on while the run goes on
     torch.set_num_threads(run.threads)
     torch.manual_seed(run.recipe.seed)
     train_set = run.load_train_set(data)
@@ -153,7 +154,7 @@ def execute(run: Run, results: Path, data: str) -> Path:
         "title": run.title,
         "settings": asdict(run),
         "code_version": CODE_VERSION,
-        "commit": _commit(),
+        "commit": commit,
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": {"training": round(log["seconds"].sum()), "scoring": round(time.perf_counter() - start)},
         "parameters": sum(p.numel() for p in model.parameters()),
