@@ -1,7 +1,7 @@
 """Our results beside the papers': every cell says how it came to be, and ours come from score files alone."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -169,14 +169,11 @@ def settings_line(profile: str, data: str | Path, found: Iterable[dict]) -> str:
     if not found:
         return f"Profile {profile}, {images}: nothing has been run yet."
 
-    def each(*path: str | int) -> str:
-        """The values at this place of the records; where they differ, with the networks they belong to."""
+    def each(describe: Callable[[dict], object]) -> str:
+        """What holds for all records, or each different value with the networks that it belongs to."""
         networks: dict[str, list[str]] = {}
         for record in found:
-            value = record
-            for step in path:
-                value = value[step]
-            networks.setdefault("none" if value is None else str(value), []).append(record["settings"]["model"])
+            networks.setdefault(str(describe(record)), []).append(record["settings"]["model"])
         if len(networks) == 1:
             return next(iter(networks))
         return ", ".join(f"{value} ({' '.join(dict.fromkeys(names))})" for value, names in networks.items())
@@ -184,12 +181,14 @@ def settings_line(profile: str, data: str | Path, found: Iterable[dict]) -> str:
     seeds = sorted({str(record["settings"]["recipe"]["seed"]) for record in found})
     return (
         f"Profile {profile}, {images}. Networks: {', '.join(dict.fromkeys(r['settings']['model'] for r in found))}; "
-        f"encoder {each('settings', 'encoder')} (weights: {each('weights')}); "
-        f"{each('settings', 'recipe', 'size')} px; {each('settings', 'recipe', 'epochs')} epochs; "
+        f"encoder {each(lambda r: r['settings']['encoder'])} (weights: {each(lambda r: r['weights'])}); "
+        f"{each(lambda r: r['settings']['recipe']['size'])} px; "
+        f"{each(lambda r: r['settings']['recipe']['epochs'])} epochs; "
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}; "
-        f"{each('data', 0, 'images')} training images; LossNet on {each('settings', 'lossnet')}. "
-        f"Machine: {each('machine', 'processor')}, {each('machine', 'cores')} cores, GPU {each('machine', 'gpu')}; "
-        f"torch {each('machine', 'versions', 'torch')}. Finished by {max(r['finished'] for r in found)}."
+        f"{each(lambda r: r['data'][0]['images'])} training images; {each(lambda r: _lossnet(r['settings']))}. "
+        f"Machine: {each(lambda r: r['machine']['processor'])}, {each(lambda r: r['machine']['cores'])} cores, "
+        f"GPU {each(lambda r: r['machine']['gpu'] or 'none')}; "
+        f"torch {each(lambda r: r['machine']['versions']['torch'])}. Finished by {max(r['finished'] for r in found)}."
     )
 
 
@@ -298,9 +297,13 @@ def _measured(finished: list[Finished], dataset: str, seeds: int, paper: Run) ->
 
 
 def _settings(run: Run) -> str:
-    lossnet = f", LossNet on {run.lossnet}" if run.lossnet else ""
     limit = f", at most {run.train_limit} training images of each set" if run.train_limit else ""
-    return f"{run.encoder}, {run.recipe.size} px, {run.recipe.epochs} epochs{lossnet}{limit}"
+    return f"{run.encoder}, {run.recipe.size} px, {run.recipe.epochs} epochs, {_lossnet(vars(run))}{limit}"
+
+
+def _lossnet(settings: dict[str, object]) -> str:
+    network, weight = settings["lossnet"], settings["lossnet_weight"]
+    return f"LossNet on {network} weighted {weight:g}" if network else "no LossNet"
 
 
 def _not_yet(study: Study, profile: str, data: str | Path) -> str:

@@ -80,7 +80,7 @@ def test_a_measured_cell_says_what_it_is(tmp_path):
     assert (ours["seeds"], ours["seed_list"], ours["images"], ours["runs"]) == (1, "0", 4, run.key)
     assert (ours["status"], ours["data"]) == ("measured", "made-up")
     assert ours["reason"].startswith("made-up images, not the paper's data; here test_efficientnet, 64 px, 2 epochs")
-    assert "paper res2net50d, 352 px, 50 epochs, LossNet on vgg16" in ours["reason"]
+    assert "paper res2net50d, 352 px, 50 epochs, LossNet on vgg16 weighted 0.1" in ours["reason"]
     assert (table["status"] == "measured").sum() == 30
     assert table["ours"].notna().equals(table["status"] == "measured")
     assert (cell(table, "MSNet", "Kvasir")["status"], cell(table, "UTNet", "Kvasir")["doubt"]) == ("not run", "")
@@ -193,7 +193,10 @@ def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
     line = tables.settings_line("smoke", "phantom", found)
     for part in ("smoke", "made-up images", "unet, m2snet", "test_efficientnet", "64 px", "2 epochs", "seed 0"):
         assert part in line
-    assert "LossNet on none (unet), tf_efficientnet_lite0 (m2snet)" in line and "A processor, 2 cores" in line
+    assert (
+        "no LossNet (unet), LossNet on tf_efficientnet_lite0 weighted 0.001 (m2snet)" in line
+        and "A processor, 2 cores" in line
+    )
     written = tables.write(table, tmp_path / "tables", "polyps", "A title", line)
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["polyps.csv", "polyps.md", "polyps.tex"]
     again = pd.read_csv(written[0], keep_default_na=False, na_values={"ours": "", "sd": "", "paper_spread": ""})
