@@ -15,7 +15,7 @@ from m2s.runs import Run
 from m2s.studies import STUDIES, Study, study_runs
 
 MEASURED, PUBLISHED, NOT_RUN = "measured", "published only", "not run"
-"""How a cell came to be. ``reason`` says why, or, for a measured one, what differs from the paper's settings."""
+"""How a cell came to be. ``reason`` says why, or, for a measured one, what differs from the profile ``paper``."""
 
 REPRINTS = {
     f"m2snet_v1_table{first:02d}": f"m2snet_revised_table{revised:02d}"
@@ -281,7 +281,7 @@ def _measured(finished: list[Finished], dataset: str, seeds: int, paper: Run) ->
     here, images = scored[0][0], min(len(scores) for _, scores in scored)
     notes = ["made-up images, not the paper's data"] if here.data == "phantom" else []
     if (ours := _settings(here)) != (theirs := _settings(paper)):
-        notes.append(f"here {ours}; paper {theirs}")
+        notes.append(f"here {ours}; profile paper: {theirs}")
     if images < CATALOGUE[dataset].counts["test"]:
         notes.append(f"{images} test images")
     if len(scored) < seeds:
@@ -291,7 +291,7 @@ def _measured(finished: list[Finished], dataset: str, seeds: int, paper: Run) ->
         "seed_list": " ".join(str(run.recipe.seed) for run, _ in scored),
         "images": images,
         "status": MEASURED,
-        "reason": "; ".join(notes) or "the paper's settings",
+        "reason": "; ".join(notes) or "the settings of the profile paper",
         "runs": " ".join(run.key for run, _ in scored),
     }
 

@@ -80,7 +80,7 @@ def test_a_measured_cell_says_what_it_is(tmp_path):
     assert (ours["seeds"], ours["seed_list"], ours["images"], ours["runs"]) == (1, "0", 4, run.key)
     assert (ours["status"], ours["data"]) == ("measured", "made-up")
     assert ours["reason"].startswith("made-up images, not the paper's data; here test_efficientnet, 64 px, 2 epochs")
-    assert "paper res2net50d, 352 px, 50 epochs, LossNet on vgg16 weighted 0.1" in ours["reason"]
+    assert "profile paper: res2net50d, 352 px, 50 epochs, LossNet on vgg16 weighted 0.1" in ours["reason"]
     assert (table["status"] == "measured").sum() == 30
     assert table["ours"].notna().equals(table["status"] == "measured")
     assert (cell(table, "MSNet", "Kvasir")["status"], cell(table, "UTNet", "Kvasir")["doubt"]) == ("not run", "")
