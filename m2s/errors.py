@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what is wrong, where, and what to do."""
 
 
+class NotFound(InputError):
+    """A data set is not in the folder that was given; others may be."""
+
+
 class RunError(RuntimeError):
     """A run started well and failed on its way, for instance because its loss became NaN."""
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from m2s import data as datasets
-from m2s.errors import InputError
+from m2s.errors import InputError, NotFound
 from m2s.losses import SegmentationLoss
 from m2s.lossnet import LossNet
 from m2s.metrics import evaluate, summary
@@ -125,6 +125,7 @@ def execute(run: Run, results: Path, data: str) -> Path:
     torch.set_num_threads(run.threads)
     torch.manual_seed(run.recipe.seed)
     train_set = run.load_train_set(data)
+    test_sets, missing = _find_test_sets(run, data)
     model, loss = run.create(), run.create_loss()
     origin = {"weights": model.weights_source, "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None}
     if not (partial / MODEL).exists():
@@ -135,15 +136,9 @@ def execute(run: Run, results: Path, data: str) -> Path:
         os.replace(partial / (MODEL + ".tmp"), partial / MODEL)
     model.load_state_dict(load_file(partial / MODEL))
 
-    start, tables, used, missing = time.perf_counter(), [], [_describe(train_set)], {}
-    for name in run.test_sets:
-        try:
-            test_set = datasets.load(name, "test", data, run.test_limit)
-        except InputError as error:
-            missing[name] = f"{datasets.CATALOGUE[name].title} not found in the data folder"
-            print(f"not scored: {name}: {error}", flush=True)
-            continue
-        tables.append(score_set(model, test_set, run.recipe.size).assign(dataset=name))
+    start, tables, used = time.perf_counter(), [], [_describe(train_set)]
+    for test_set in test_sets:
+        tables.append(score_set(model, test_set, run.recipe.size).assign(dataset=test_set.name))
         used.append(_describe(test_set))
     scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "name": []})
     scores = scores.rename(columns={"name": "image"}).set_index("dataset").reset_index()
@@ -167,6 +162,18 @@ def execute(run: Run, results: Path, data: str) -> Path:
     (partial / "checkpoint.pt").unlink(missing_ok=True)
     os.replace(partial, folder)
     return folder
+
+
+def _find_test_sets(run: Run, data: str) -> tuple[list[datasets.ImageSet], dict[str, str]]:
+    """The test sets that are there, and the reason for each that is not; one that is there but broken is an error."""
+    found, missing = [], {}
+    for name in run.test_sets:
+        try:
+            found.append(datasets.load(name, "test", data, run.test_limit))
+        except NotFound:
+            missing[name] = f"{datasets.CATALOGUE[name].title} not found in the data folder"
+            print(f"not scored: {missing[name]}", flush=True)
+    return found, missing
 
 
 def score_set(model: nn.Module, test_set: datasets.ImageSet, size: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ PraNet's ``TrainDataset/{image,mask}`` with Kvasir-SEG and CVC-ClinicDB mixed, b
 import re
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, NotFound
 from .catalogue import CATALOGUE, DataSet
 from .readers import EXTENSIONS, FilePair
 
@@ -101,11 +101,11 @@ def _folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Path]], str]:
         whole = CATALOGUE[entry.part_of]
         try:
             folders, source = _folders(whole, root)
-        except InputError:
+        except NotFound:
             pass  # the error below names what was asked for
         else:
             return folders, f"{entry.title} as part of {whole.title} (frames of PraNet's list) in {source}"
-    raise InputError(
+    raise NotFound(
         f"no {entry.title} in {root}: expected {entry.layout}, or PraNet's TrainDataset and "
         f"TestDataset/{entry.title}; found {_content(root)}"
     )
