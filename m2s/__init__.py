@@ -1,22 +1,32 @@
 """m2s: MSNet, M2SNet and LGMSNet, exactly as released and as published, for teaching and reproduction."""
 
-from m2s.losses import SegmentationLoss, structure_loss
-from m2s.lossnet import LossNet
-from m2s.metrics import score
-from m2s.network import load_released
-from m2s.paths import results_dir
-from m2s.units import MultiScaleSubtractionUnit, SubtractionUnit
-from m2s.zoo import create_model, list_models
+from importlib import import_module
+from importlib.util import find_spec
 
-__all__ = [
-    "LossNet",
-    "MultiScaleSubtractionUnit",
-    "SegmentationLoss",
-    "SubtractionUnit",
-    "create_model",
-    "list_models",
-    "load_released",
-    "results_dir",
-    "score",
-    "structure_loss",
-]
+_HOME = {
+    "LossNet": "lossnet",
+    "MultiScaleSubtractionUnit": "units",
+    "SegmentationLoss": "losses",
+    "SubtractionUnit": "units",
+    "create_model": "zoo",
+    "list_models": "zoo",
+    "load_released": "network",
+    "results_dir": "paths",
+    "score": "metrics",
+    "structure_loss": "losses",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    """Import what is asked for when it is asked for: torch and timm take seconds, ``m2s --help`` should not."""
+    if name in _HOME:
+        return getattr(import_module(f"m2s.{_HOME[name]}"), name)
+    if find_spec(f"m2s.{name}"):
+        return import_module(f"m2s.{name}")
+    raise AttributeError(f"module 'm2s' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
