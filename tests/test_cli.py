@@ -227,3 +227,8 @@ def test_doctor_counts_real_data(capsys, monkeypatch, real_data):
 def test_the_module_runs_as_a_program():
     program = subprocess.run([sys.executable, "-m", "m2s", "nonsense"], capture_output=True, text=True, check=False)
     assert program.returncode == 2 and program.stderr.startswith("m2s: error: ")
+
+
+def test_help_answers_without_loading_torch():
+    code = "import sys, m2s.__main__ as m; m.build(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
