@@ -114,13 +114,6 @@ def execute(run: Run, results: Path, data: str) -> Path:
     folder = folder_of(run, results)
     if (folder / RECORD).exists():
         return folder
-    partial = folder.with_name(folder.name + ".partial")
-    try:
-        if folder.exists():
-            os.replace(folder, partial)
-        partial.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
     commit = _commit()  # of the code that is loaded now: the checkout may move on while the run goes on
     torch.set_num_threads(run.threads)
     torch.manual_seed(run.recipe.seed)
@@ -128,6 +121,13 @@ def execute(run: Run, results: Path, data: str) -> Path:
     test_sets, missing = _find_test_sets(run, data)
     model, loss = run.create(), run.create_loss()
     origin = {"weights": model.weights_source, "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None}
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        if folder.exists():
+            os.replace(folder, partial)
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
     if not (partial / MODEL).exists():
         tensors = datasets.TensorSet(train_set, run.recipe.size, run.recipe.augment, run.recipe.seed)
         train(model, loss, tensors, run.recipe, partial)

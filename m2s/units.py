@@ -5,6 +5,8 @@ M2SNet paper, section 3.1: Eq. 1 (SU) and Eq. 2 (MSU). Two forms are kept wherev
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +71,12 @@ class ReleasedFilter(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             total = F.conv2d(x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
-            return F.relu(self.norm(total.expand(-1, self.norm.num_features, -1, -1)))
+            if self.training:
+                return F.relu(self.norm(total.expand(-1, self.norm.num_features, -1, -1)))
+            # In evaluation BatchNorm is one scale and shift per channel: no need to repeat the map before it.
+            scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
+            shift = self.norm.bias - self.norm.running_mean * scale
+            return torch.addcmul(shift[:, None, None], total, scale[:, None, None]).relu_()
 
 
 class PaperFilter(nn.Module):
@@ -112,7 +119,7 @@ class MultiScaleDifference(nn.Module):
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """``deep`` ``(N, C, h, w)`` is resized to ``shallow`` ``(N, C, H, W)``; the result has the latter's shape."""
         deep = resize(deep, shallow.shape[-2:])
-        return sum((f(deep) - f(shallow)).abs() for f in self.filters.values())
+        return reduce(add, ((f(deep) - f(shallow)).abs() for f in self.filters.values()))
 
 
 class MultiScaleSubtractionUnit(nn.Module):
