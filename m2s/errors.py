@@ -27,3 +27,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     else:
         hint = f"there are {len(known)} known names, none of them near"
     return InputError(f"unknown {kind} '{name}': {hint}")
+
+
+def some(names: list[str]) -> str:
+    """The first three names, for a message that also counts them."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

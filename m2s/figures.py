@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-from functools import cache
 from pathlib import Path
 
 import matplotlib.patheffects as effects
@@ -12,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from m2s.paths import ROOT
+from m2s import paths
 
 ONE_COLUMN = 3.5
 """Width in inches of a figure in one column of a paper."""
@@ -89,7 +87,8 @@ def save(fig: Figure, path_without_suffix: str | Path, **metadata) -> tuple[Path
     """
     target = Path(path_without_suffix)
     target.parent.mkdir(parents=True, exist_ok=True)
-    subject = json.dumps(metadata | _commit(), default=str, ensure_ascii=True)
+    origin = {"commit": paths.commit()} if paths.commit() else {}
+    subject = json.dumps(metadata | origin, default=str, ensure_ascii=True)
     written = []
     for kind, dates in (("png", {}), ("pdf", {"CreationDate": None})):
         path = target.with_name(f"{target.name}.{kind}")
@@ -101,11 +100,3 @@ def save(fig: Figure, path_without_suffix: str | Path, **metadata) -> tuple[Path
             temporary.unlink(missing_ok=True)
         written.append(path)
     return written[0], written[1]
-
-
-@cache
-def _commit() -> dict[str, str]:
-    if not (ROOT / ".git").exists():
-        return {}
-    asked = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {"commit": asked.stdout.strip()} if asked.returncode == 0 else {}

@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from py_sod_metrics import DICEHandler, Emeasure, FmeasureV2, IOUHandler, Smeasure, WeightedFmeasure
 
 from m2s.data.readers import EXTENSIONS, read_image, read_mask
-from m2s.errors import InputError, unknown
+from m2s.errors import InputError, some, unknown
 
 CONVENTIONS = {
     "released": "MSNet, M2SNet: soft Dice of the min-max-normalised map, IoU at 0.5, E-measure at the threshold 2·mean",
@@ -107,10 +107,10 @@ def evaluate_folders(
         raise unknown("convention", convention, CONVENTIONS)
     predicted, true = _files(Path(predictions), "predictions"), _files(Path(masks), "masks")
     if extra := sorted(predicted.keys() - true.keys()):
-        raise InputError(f"{len(extra)} of {len(predicted)} predictions have no mask in {masks}: {_some(extra)}")
+        raise InputError(f"{len(extra)} of {len(predicted)} predictions have no mask in {masks}: {some(extra)}")
     if (missing := sorted(true.keys() - predicted.keys())) and not partial:
         raise InputError(
-            f"{len(missing)} of {len(true)} masks have no prediction in {predictions}: {_some(missing)}; "
+            f"{len(missing)} of {len(true)} masks have no prediction in {predictions}: {some(missing)}; "
             "partial=True (--partial) scores only those that have one"
         )
     largest = []
@@ -154,10 +154,6 @@ def _files(folder: Path, what: str) -> dict[str, Path]:
     if not found:
         raise InputError(f"no images in the folder of {what} {folder}: expected {', '.join(sorted(EXTENSIONS))} files")
     return found
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _read_map(path: Path) -> Image.Image:

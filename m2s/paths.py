@@ -1,6 +1,9 @@
-"""Where results live: one folder per profile and kind of data."""
+"""The checkout, its commit, and where results live: one folder per profile and kind of data."""
 
 import os
+import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,3 +23,12 @@ def results_root() -> Path:
 def results_dir(profile: str, data: str | Path) -> Path:
     """The results of one profile on one kind of data, for instance ``results/lab-phantom``."""
     return results_root() / f"{profile}-{data_label(data)}"
+
+
+@cache
+def commit() -> str | None:
+    """The checkout's git commit; ``None`` where it is no checkout or there is no git."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return None
+    asked = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() if asked.returncode == 0 else None

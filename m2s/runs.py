@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
-import subprocess
 import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -26,8 +24,8 @@ from m2s.errors import InputError, NotFound
 from m2s.losses import SegmentationLoss
 from m2s.lossnet import LossNet
 from m2s.metrics import evaluate, summary
-from m2s.paths import ROOT, data_label
-from m2s.training import Recipe, pick_device, predict, train
+from m2s.paths import commit, data_label
+from m2s.training import CHECKPOINT, Recipe, pick_device, predict, train
 from m2s.zoo import create_model
 
 CODE_VERSION = 1
@@ -114,7 +112,7 @@ def execute(run: Run, results: Path, data: str) -> Path:
     folder = folder_of(run, results)
     if (folder / RECORD).exists():
         return folder
-    commit = _commit()  # of the code that is loaded now: the checkout may move on while the run goes on
+    started_from = commit()  # of the code that is loaded now: the checkout may move on while the run goes on
     torch.set_num_threads(run.threads)
     torch.manual_seed(run.recipe.seed)
     train_set = run.load_train_set(data)
@@ -149,7 +147,7 @@ def execute(run: Run, results: Path, data: str) -> Path:
         "title": run.title,
         "settings": asdict(run),
         "code_version": CODE_VERSION,
-        "commit": commit,
+        "commit": started_from,
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": {"training": round(log["seconds"].sum()), "scoring": round(time.perf_counter() - start)},
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -159,7 +157,7 @@ def execute(run: Run, results: Path, data: str) -> Path:
         "machine": machine(),
     }
     (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n")
-    (partial / "checkpoint.pt").unlink(missing_ok=True)
+    (partial / CHECKPOINT).unlink(missing_ok=True)
     os.replace(partial, folder)
     return folder
 
@@ -285,10 +283,3 @@ def _changed(settings: Run | Recipe) -> dict[str, object]:
 
 def _describe(images: datasets.ImageSet) -> dict[str, object]:
     return {"name": images.name, "split": images.split, "images": len(images), "fingerprint": images.fingerprint}
-
-
-def _commit() -> str | None:
-    if not shutil.which("git"):
-        return None
-    answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None

@@ -96,11 +96,12 @@ def test_save_carries_metadata(tmp_path):
 
 def test_save_names_the_commit(tmp_path, monkeypatch):
     fig = plt.figure()
-    figures._commit.cache_clear()
-    monkeypatch.setattr(figures, "ROOT", tmp_path)  # no repository here
+    figures.paths.commit.cache_clear()
+    monkeypatch.setattr(figures.paths, "ROOT", tmp_path)  # no repository here
     with Image.open(figures.save(fig, tmp_path / "a")[0]) as picture:
         assert json.loads(picture.text["Subject"]) == {}
-    monkeypatch.setattr(figures, "_commit", lambda: {"commit": "0123abc"})
+    figures.paths.commit.cache_clear()  # what the tests after this one ask is this checkout's
+    monkeypatch.setattr(figures.paths, "commit", lambda: "0123abc")
     with Image.open(figures.save(fig, tmp_path / "a")[0]) as picture:
         assert json.loads(picture.text["Subject"]) == {"commit": "0123abc"}
 

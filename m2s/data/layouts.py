@@ -7,7 +7,7 @@ PraNet's ``TrainDataset/{image,mask}`` with Kvasir-SEG and CVC-ClinicDB mixed, b
 import re
 from pathlib import Path
 
-from ..errors import InputError, NotFound
+from ..errors import InputError, NotFound, some
 from .catalogue import CATALOGUE, DataSet
 from .readers import EXTENSIONS, FilePair
 
@@ -39,7 +39,7 @@ def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[FilePair], 
         if missing:
             raise InputError(
                 f"{source}: {len(missing)} of the {len(names)} images of {entry.title}'s {split} split are missing "
-                f"({_some(missing)}); fetch the whole set, or take what is there with split 'all'"
+                f"({some(missing)}); fetch the whole set, or take what is there with split 'all'"
             )
     return [pairs[name] for name in names], source
 
@@ -48,17 +48,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_ ]", "", name.lower())
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
 def _children(folder: Path) -> dict[str, Path]:
     return {_plain(f.name): f for f in sorted(folder.iterdir()) if f.is_dir() and not f.name.startswith(".")}
 
 
 def _content(folder: Path) -> str:
     names = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
-    return _some(names) or "nothing"
+    return some(names) or "nothing"
 
 
 def _image_and_mask_folder(folder: Path, depth: int = 0) -> tuple[Path, Path] | None:
@@ -129,7 +125,7 @@ def _pair(entry: DataSet, images: Path, masks: Path) -> dict[str, FilePair]:
     if not image_files:
         raise InputError(f"no images in {images}: expected files such as {entry.names['all'][0]}.png")
     if lonely := sorted(image_files.keys() - mask_files.keys()):
-        raise InputError(f"{len(lonely)} images in {images} have no mask in {masks}: {_some(lonely)}")
+        raise InputError(f"{len(lonely)} images in {images} have no mask in {masks}: {some(lonely)}")
     if lonely := sorted(mask_files.keys() - image_files.keys()):
-        raise InputError(f"{len(lonely)} masks in {masks} have no image in {images}: {_some(lonely)}")
+        raise InputError(f"{len(lonely)} masks in {masks} have no image in {images}: {some(lonely)}")
     return {name: FilePair(name, image_files[name], mask_files[name]) for name in image_files}
