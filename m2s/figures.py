@@ -1,7 +1,6 @@
 """One look for all figures, outlines over an image, and figures saved so that they say where they came from."""
 
 import json
-import os
 from pathlib import Path
 
 import matplotlib.patheffects as effects
@@ -80,23 +79,18 @@ def made_up(fig: Figure) -> None:
 
 
 def save(fig: Figure, path_without_suffix: str | Path, **metadata) -> tuple[Path, Path]:
-    """Write ``….png`` and ``….pdf``, each by a temporary name, so that neither is ever half written.
+    """Write ``….png`` and ``….pdf``, never half of one.
 
     Both carry the file's name as Title and, as JSON in Subject, the given key and value pairs and the checkout's git
     commit where there is one. Neither carries a date: the same figure gives the same bytes.
     """
     target = Path(path_without_suffix)
-    target.parent.mkdir(parents=True, exist_ok=True)
     origin = {"commit": paths.commit()} if paths.commit() else {}
     subject = json.dumps(metadata | origin, default=str, ensure_ascii=True)
     written = []
     for kind, dates in (("png", {}), ("pdf", {"CreationDate": None})):
         path = target.with_name(f"{target.name}.{kind}")
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with paths.whole_file(path) as temporary:
             fig.savefig(temporary, format=kind, metadata={"Title": target.name, "Subject": subject, **dates})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
         written.append(path)
     return written[0], written[1]

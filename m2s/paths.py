@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +25,21 @@ def results_root() -> Path:
 def results_dir(profile: str, data: str | Path) -> Path:
     """The results of one profile on one kind of data, for instance ``results/lab-phantom``."""
     return results_root() / f"{profile}-{data_label(data)}"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; it replaces ``path`` at the end, or is gone after an error.
+
+    Whoever reads ``path``, at any time and after any kill, finds the old file or the new one, never half a file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @cache

@@ -24,7 +24,7 @@ from m2s.errors import InputError, NotFound
 from m2s.losses import SegmentationLoss
 from m2s.lossnet import LossNet
 from m2s.metrics import evaluate, summary
-from m2s.paths import commit, data_label
+from m2s.paths import commit, data_label, whole_file
 from m2s.training import CHECKPOINT, Recipe, pick_device, predict, train
 from m2s.zoo import create_model
 
@@ -130,8 +130,8 @@ def execute(run: Run, results: Path, data: str) -> Path:
         tensors = datasets.TensorSet(train_set, run.recipe.size, run.recipe.augment, run.recipe.seed)
         train(model, loss, tensors, run.recipe, partial)
         state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-        save_file(state, partial / (MODEL + ".tmp"))
-        os.replace(partial / (MODEL + ".tmp"), partial / MODEL)
+        with whole_file(partial / MODEL) as temporary:
+            save_file(state, temporary)
     model.load_state_dict(load_file(partial / MODEL))
 
     start, tables, used = time.perf_counter(), [], [_describe(train_set)]
@@ -227,10 +227,8 @@ def write_index(results: Path) -> Path:
             row |= {f"{name} {m}": round(v, 4) for m, v in summary(table.drop(columns="dataset")).items()}
         row |= {"training_seconds": record["seconds"]["training"], "machine": record["machine"]["processor"]}
         rows.append(row | {"finished": record["finished"]})
-    results.mkdir(parents=True, exist_ok=True)
-    temporary = results / "runs.csv.tmp"
-    pd.DataFrame(rows).to_csv(temporary, index=False)
-    os.replace(temporary, results / "runs.csv")
+    with whole_file(results / "runs.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
     return results / "runs.csv"
 
 

@@ -1,6 +1,5 @@
 """Our results beside the papers': every cell says how it came to be, and ours come from score files alone."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pandas as pd
 from m2s import published, runs
 from m2s.data import CATALOGUE
 from m2s.errors import InputError, unknown
-from m2s.paths import data_label, results_dir
+from m2s.paths import data_label, results_dir, whole_file
 from m2s.runs import Run
 from m2s.studies import STUDIES, Study, study_runs
 
@@ -237,14 +236,9 @@ def write(table: pd.DataFrame, folder: Path, name: str, title: str, footer: str)
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file by a temporary name, so that it is never half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Write a text file, never half of it."""
+    with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

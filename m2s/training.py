@@ -22,6 +22,7 @@ from tqdm import tqdm
 from m2s.data import TensorSet, multiscale_sizes, normalise
 from m2s.errors import RunError
 from m2s.losses import SegmentationLoss
+from m2s.paths import whole_file
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -77,13 +78,6 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     rest = [p for p in model.parameters() if id(p) not in inside]
     groups = [{"params": encoder, "peak": recipe.encoder_lr}, {"params": rest, "peak": recipe.lr}]
     return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True)
-
-
-def save_atomically(value: object, path: Path) -> None:
-    """``torch.save`` under a temporary name, then rename: a kill leaves the old file or the new, never half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(value, temporary)
-    os.replace(temporary, path)
 
 
 def train(model: nn.Module, loss: SegmentationLoss, train_set: TensorSet, recipe: Recipe, folder: Path) -> pd.DataFrame:
@@ -156,7 +150,8 @@ def train(model: nn.Module, loss: SegmentationLoss, train_set: TensorSet, recipe
         rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}
         log.append({"epoch": epoch + 1, **means, **rates, "seconds": time.perf_counter() - start})
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}
-        save_atomically(state, checkpoint)
+        with whole_file(checkpoint) as temporary:
+            torch.save(state, temporary)
         if not terminal:
             print(
                 f"epoch {epoch + 1}/{recipe.epochs}  loss {means['loss']:.4f}  {log[-1]['seconds']:.0f} s", flush=True
