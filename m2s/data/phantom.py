@@ -1,19 +1,21 @@
-"""Made-up colonoscopy images with exact masks, for use without real data. They are labelled "made-up" wherever shown.
+"""Made-up images with exact masks, for use without real data. They are labelled "made-up" wherever shown.
 
-Each data set has a manner of its own (size, colour, contrast, share of the picture that is polyp), so that between what
-is trained on (kvasir, clinicdb) and the others there is a shift, as there is between the real ones. No measurement on
-them says anything about patients.
+Here are the colonoscopy stills, and the choice of a painter for every other modality. Each data set has a manner of its
+own (size, colour, contrast, share of the picture that is polyp), so that between what is trained on (kvasir, clinicdb)
+and the others there is a shift, as there is between the real ones. No measurement on them says anything about patients.
 """
 
+import importlib
 import zlib
 from dataclasses import astuple, dataclass, field
 
 import numpy as np
 
+from ..errors import InputError
 from . import phantom_camera as camera
 from . import phantom_scene as scene
 from .catalogue import DataSet
-from .imageset import ImageSet, short_hash
+from .imageset import ImageSet, Item, short_hash
 
 VERSION = 2
 """Counted up with every change to the pictures: it enters the fingerprint."""
@@ -131,22 +133,97 @@ def paint(style: Style, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
     return image, (mask & visible).astype(np.uint8)
 
 
+PAINTERS = {
+    "colonoscopy video": "phantom_clips",
+    "lung CT": "phantom_ct",
+    "breast ultrasound": "phantom_ultrasound",
+    "thyroid ultrasound": "phantom_ultrasound",
+    "OCT": "phantom_oct",
+    "dermoscopy": "phantom_skin",
+    "CT volume": "phantom_volume",
+    "MRI volume": "phantom_volume",
+}
+"""The module of each further modality. It holds ``VERSION``; ``STYLES``, a dataclass for each set, whose ``sizes`` are
+the shapes of which one is drawn; and ``paint(rng, size, style)``, which gives an image and its mask of that shape."""
+
+MOST, MOST_VOLUMES = 200, 20
+"""How many made-up images, or volumes, stand for a whole set other than the polyp stills."""
+
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+"""Of MOST, where a set's own counts are not known."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One made-up image of a further modality: everything about it follows from these values."""
+
+    module: str
+    style: str
+    split: str
+    index: int
+    seed: int
+    group: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.style}-{self.split}-{self.seed}-{self.index:04d}"
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (H, W, 3) and mask uint8 (H, W), class indices; of volumes float32 and uint8 (D, H, W)."""
+        painter = _painter(self.module)
+        style = painter.STYLES[self.style]
+        where = zlib.crc32(f"{self.style}/{self.split}".encode())
+        rng = np.random.default_rng([self.seed, where, self.index, painter.VERSION])
+        return painter.paint(rng, style.sizes[rng.integers(len(style.sizes))], style)
+
+
+def _painter(module: str):
+    return importlib.import_module(f".{module}", __package__)
+
+
 def phantoms(entry: DataSet, split: str, limit: int | None, seed: int) -> ImageSet:
-    """Made-up images in the manner of ``entry``: as many as PraNet's split has, or ``limit``; made when read."""
-    if split == "all":
-        total = sum(entry.counts.values())
-        wanted = limit or total
-        counts = {s: wanted * n // total for s, n in entry.counts.items()}
-        counts["test"] += wanted - sum(counts.values())
+    """Made-up images in the manner of ``entry``, made when read: as many as the set's split has, or ``limit``.
+
+    Of a set other than the polyp stills there are at most :data:`MOST` in all (volumes: :data:`MOST_VOLUMES`), divided
+    as the set is. An :class:`~m2s.errors.InputError` where nothing paints such images.
+    """
+    counts = _counts(entry, split, limit)
+    if entry.modality == "colonoscopy":
+        parts = (VERSION, seed, *astuple(STYLES[entry.name]))
+        items: list[Item] = [Phantom(entry.name, s, i, seed) for s, n in counts.items() for i in range(n)]
     else:
-        counts = {split: limit or entry.counts[split]}
-    items = tuple(Phantom(entry.name, s, i, seed) for s, n in counts.items() for i in range(n))
+        module = PAINTERS.get(entry.modality, "")
+        if not module or entry.name not in _painter(module).STYLES:
+            raise InputError(f"there are no made-up images in the manner of {entry.title}: give a folder of real ones")
+        painter = _painter(module)
+        parts = (painter.VERSION, seed, entry.name, *astuple(painter.STYLES[entry.name]))
+        make = getattr(painter, "item", Painted)  # frames of one clip are not independent of one another
+        items = [make(module, entry.name, s, i, seed) for s, n in counts.items() for i in range(n)]
     return ImageSet(
         name=entry.name,
         title=f"{entry.title} (made-up)",
         split=split,
         source=f"made-up images in the manner of {entry.title}, seed {seed}",
         made_up=True,
-        fingerprint=short_hash(VERSION, seed, *astuple(STYLES[entry.name]), *counts.items()),
-        items=items,
+        fingerprint=short_hash(*parts, *counts.items()),
+        items=tuple(items),
     )
+
+
+def _counts(entry: DataSet, split: str, limit: int | None) -> dict[str, int]:
+    """How many images of which split. "all" is every split, or of repeated splits (folds) the first pair of them."""
+    known = [s for s in entry.splits if s != "all"] or ["all"]
+    kind = (known[0] if split == "all" else split).rpartition("-")[0]
+    siblings = [s for s in known if s.rpartition("-")[0] == kind]
+    most = MOST_VOLUMES if "volume" in entry.modality else MOST
+    sizes = {s: entry.counts.get(s) or round(most * SHARES.get(s, 1)) for s in siblings}
+    total = sum(sizes.values())
+    if entry.modality != "colonoscopy" and total > most:
+        sizes = {s: max(1, round(n * most / total)) for s, n in sizes.items()}
+        total = sum(sizes.values())
+    if split != "all":
+        return {split: limit or sizes[split]}
+    wanted = limit or total
+    counts = {s: wanted * n // total for s, n in sizes.items()}
+    counts[siblings[-1]] += wanted - sum(counts.values())
+    return counts
