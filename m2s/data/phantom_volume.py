@@ -1,0 +1,173 @@
+"""Made-up volumes: a small abdominal CT with organs, and a small MRI of the hippocampus amid folded cortex.
+
+Not anatomy, but bodies in their usual places, several of them equally bright. Axes are (z, y, x), each growing towards
+the head, the front and the patient's right; coordinates run from -1 to 1 along each.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+F4 = np.float32
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Organ:
+    """An ellipsoid at ``at`` with radii ``size``, both (z, y, x), and its mean density in Hounsfield units."""
+
+    name: str
+    at: tuple[float, float, float]
+    size: tuple[float, float, float]
+    density: float
+    label: int
+
+
+@dataclass(frozen=True)
+class Style:
+    """The manner of one data set."""
+
+    sizes: tuple[tuple[int, int, int], ...]
+    organs: tuple[Organ, ...] = ()
+    """Painted in this order. Empty for the hippocampus."""
+    growths: bool = False
+    """Tumours (class 2) and cysts (class 3) in the kidneys."""
+
+
+def _abdomen(labels: dict[str, int]) -> tuple[Organ, ...]:
+    """The organs in BTCV's order; those not in ``labels`` are painted too, as background."""
+    table = (
+        ("stomach", (0.35, 0.35, -0.35), (0.4, 0.22, 0.24), 45),
+        ("liver", (0.35, 0.12, 0.42), (0.6, 0.46, 0.38), 105),
+        ("spleen", (0.35, -0.3, -0.62), (0.38, 0.22, 0.14), 115),
+        ("right kidney", (-0.3, -0.38, 0.4), (0.42, 0.16, 0.14), 150),
+        ("left kidney", (-0.2, -0.38, -0.38), (0.42, 0.16, 0.14), 150),
+        ("gallbladder", (-0.1, 0.32, 0.38), (0.18, 0.11, 0.09), 15),
+        ("pancreas", (0.0, 0.1, -0.08), (0.12, 0.09, 0.3), 95),
+        ("aorta", (0.0, -0.24, -0.05), (3.0, 0.065, 0.065), 170),
+        ("inferior vena cava", (0.0, -0.2, 0.13), (3.0, 0.065, 0.075), 140),
+        ("portal vein and splenic vein", (0.15, -0.02, 0.08), (0.1, 0.06, 0.26), 145),
+        ("oesophagus", (0.85, -0.12, -0.1), (0.35, 0.06, 0.06), 50),
+        ("right adrenal gland", (0.18, -0.25, 0.28), (0.12, 0.07, 0.035), 70),
+        ("left adrenal gland", (0.22, -0.25, -0.26), (0.12, 0.07, 0.035), 70),
+    )
+    return tuple(Organ(n, at, size, hu, labels.get(n, 0)) for n, at, size, hu in table)
+
+
+BTCV = (
+    "spleen", "right kidney", "left kidney", "gallbladder", "oesophagus", "liver", "stomach", "aorta",
+    "inferior vena cava", "portal vein and splenic vein", "pancreas", "right adrenal gland", "left adrenal gland",
+)  # fmt: skip
+"""Its thirteen classes, in order."""
+
+STYLES = {
+    "btcv": Style(((32, 96, 96),), _abdomen({name: i for i, name in enumerate(BTCV, start=1)})),
+    "kits23": Style(((32, 96, 96),), _abdomen({"right kidney": 1, "left kidney": 1}), growths=True),
+    "hippocampus": Style(((36, 50, 35), (40, 48, 34), (32, 50, 36), (38, 52, 36))),
+}
+
+
+def paint(rng: np.random.Generator, size: tuple[int, int, int], style: Style) -> tuple[Array, Array]:
+    """One volume: image float32 (D, H, W), in Hounsfield units or scanner units, and mask uint8 (D, H, W)."""
+    return _ct(rng, size, style) if style.organs else _mri(rng, size)
+
+
+def smooth(rng: np.random.Generator, size: tuple[int, int, int], cells: float) -> Array:
+    """Smooth noise (D, H, W), mean 0, about unit deviation: about ``cells`` bumps along the longest axis."""
+    longest = max(size)
+    counts = [max(3, round(cells * n / longest) + 2) for n in size]
+    values = rng.standard_normal(counts, dtype=F4)
+    for axis, (n, count) in enumerate(zip(size, counts, strict=True)):
+        at = np.linspace(0, count - 1, n)
+        left = np.minimum(at.astype(int), count - 2)
+        t = at - left
+        t = t * t * (3 - 2 * t)
+        weights = np.zeros((n, count), F4)
+        weights[np.arange(n), left], weights[np.arange(n), left + 1] = 1 - t, t
+        values = np.moveaxis(np.tensordot(weights, values, (1, axis)), 0, axis)
+    return values * F4(1.8)
+
+
+def _grid(size: tuple[int, int, int]) -> tuple[Array, Array, Array]:
+    z, y, x = (np.linspace(-1, 1, n, dtype=F4) for n in size)
+    return z[:, None, None], y[None, :, None], x[None, None, :]
+
+
+def _ct(rng: np.random.Generator, size: tuple[int, int, int], style: Style) -> tuple[Array, Array]:
+    z, y, x = _grid(size)
+    wobble = smooth(rng, size, 5)
+    image = np.full(size, -1000, F4)
+    body = (x / F4(0.94)) ** 2 + (y / F4(rng.uniform(0.68, 0.8))) ** 2 + F4(0.04) * wobble
+    muscle = F4(rng.uniform(45, 65))
+    image[body < 1] = -100
+    image[body < rng.uniform(0.72, 0.9)] = muscle
+    gut = smooth(rng, size, 12)  # bowel between fat, in the lower half, as bright as the organs
+    cavity = (body < 0.6) & (y > -0.35)
+    image[cavity] = -95
+    image[cavity & (gut > 0.1)] = rng.uniform(30, 120)
+    image[cavity & (gut > 1.7)] = -600
+    spine = (x / F4(0.13)) ** 2 + ((y + F4(0.45)) / F4(0.15)) ** 2 + F4(0.1) * wobble
+    image[spine < 1] = 250
+    image[(spine > 0.6) & (spine < 1)] = 500
+
+    mask = np.zeros(size, np.uint8)
+    contrast, shift = rng.uniform(0.3, 1.2), rng.normal(0, 0.04, 3)
+    for organ in style.organs:
+        at = np.asarray(organ.at) + shift + rng.normal(0, 0.035, 3)
+        radii = np.asarray(organ.size) * np.exp(rng.normal(0, 0.12, 3))
+        distance = sum(((c - F4(a)) / F4(r)) ** 2 for c, a, r in zip((z, y, x), at, radii, strict=True))
+        inside = distance + F4(0.22) * wobble < 1
+        wobble = np.flip(wobble, int(rng.integers(3)))
+        density = 40 + (organ.density - 40) * contrast + rng.normal(0, 10)
+        image[inside], mask[inside] = density, organ.label
+        if style.growths and organ.label:
+            _growths(rng, (z, y, x), at, radii, inside, image, mask)
+    image += smooth(rng, size, 40) * F4(rng.uniform(8, 16)) + smooth(rng, size, 4) * F4(8)
+    image += rng.standard_normal(size, dtype=F4) * F4(rng.uniform(10, 30))
+    return np.clip(image, -1024, 3000), mask
+
+
+def _growths(rng, grid, at: Array, radii: Array, kidney: Array, image: Array, mask: Array) -> None:
+    """A tumour, a cyst, both or neither, at the rim of one kidney."""
+    for label, density, chance in ((2, rng.uniform(50, 110), 0.7), (3, rng.uniform(-5, 20), 0.4)):
+        if rng.random() > chance:
+            continue
+        turn = rng.normal(size=3)
+        centre = at + radii * 0.7 * turn / np.linalg.norm(turn)
+        r = rng.uniform(0.08, 0.17)
+        ratio = (1.6, 1, 1)  # slices are further apart than pixels
+        ball = sum(((c - F4(m)) / F4(r * k)) ** 2 for c, m, k in zip(grid, centre, ratio, strict=True)) < 1
+        image[ball], mask[ball] = density, label
+
+
+def _mri(rng: np.random.Generator, size: tuple[int, int, int]) -> tuple[Array, Array]:
+    """A bent body of grey matter, its head (class 1) in front and below, its tail (class 2) behind and above."""
+    z, y, x = _grid(size)
+    shift = rng.normal(0, 0.06, 3)
+    folds = smooth(rng, size, 9)
+    cortex = np.clip(F4(2.5) * (np.abs(folds) - F4(0.42)), 0, 1)  # sheets of grey matter in white
+    image = F4(0.52) + F4(0.38) * cortex
+    thalamus = ((x - F4(0.9)) / F4(0.6)) ** 2 + ((y + F4(0.1)) / F4(0.55)) ** 2 + ((z - F4(0.6)) / F4(0.6)) ** 2
+    image = np.where(thalamus + F4(0.2) * folds < 1, F4(0.85), image)
+    fluid = smooth(rng, size, 6)
+    image = np.where(np.abs(fluid) < 0.07, F4(0.2), image)
+
+    t = np.clip((y - F4(shift[1])) / F4(0.62), -1.2, 1.2)  # from the tail's end to the head's
+    path_z = F4(0.05 + shift[0]) - F4(rng.uniform(0.28, 0.42)) * t
+    path_x = F4(-0.12 + shift[2]) + F4(0.2) * t + F4(rng.uniform(-0.1, 0.2)) * (1 - t * t)
+    wide = F4(rng.uniform(0.24, 0.3)) + F4(0.1) * np.clip(t, -1, 0.7)
+    tall = F4(rng.uniform(0.2, 0.26)) + F4(0.07) * np.clip(t, -1, 0.7)
+    bump = F4(0.3) * smooth(rng, size, 7)
+    distance = ((x - path_x) / wide) ** 2 + ((z - path_z) / tall) ** 2 + np.maximum(np.abs(t) - F4(0.55), 0) ** 2 * 5
+    distance = distance + bump
+    image = np.where(distance < 1.7, F4(0.88), image)  # white matter around most of it, and fluid along a part
+    image = np.where((distance < 1.9) & (distance > 1) & (fluid > 0.9), F4(0.22), image)
+    body = distance < 1
+    image = np.where(body, F4(0.55) + F4(0.04) * folds, image)
+    cut = F4(shift[1] + rng.uniform(0.08, 0.2)) + F4(0.1) * (z - path_z)
+    mask = np.where(body, np.where(y > cut, 1, 2), 0).astype(np.uint8)
+
+    image = image * (1 + F4(0.1) * smooth(rng, size, 2)) + F4(0.03) * smooth(rng, size, 20)
+    image += rng.standard_normal(size, dtype=F4) * F4(rng.uniform(0.03, 0.06))
+    return np.clip(image, 0, None).astype(F4) * F4(rng.uniform(300, 1200)), mask
