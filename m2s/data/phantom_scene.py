@@ -42,11 +42,21 @@ def step(values: Array, low: float, high: float) -> Array:
 
 
 @dataclass
-class Canvas:
-    """The picture while it is painted; all (H, W) float32."""
+class Ground:
+    """The picture's plane, which bodies are placed on: coordinates x (1, W) and y (H, 1), float32."""
 
     x: Array
     y: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.y), self.x.shape[1]
+
+
+@dataclass
+class Canvas(Ground):
+    """The picture while it is painted; all (H, W) float32."""
+
     light: Array
     """Brightness, about 0 to 1.2."""
     warmth: Array
@@ -57,10 +67,6 @@ class Canvas:
     """Wet highlights, 0 to 1."""
     relief: Array
     """Small height differences of the wall."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.light.shape
 
 
 def wall(rng: np.random.Generator, shape: tuple[int, int], lumen: float, folds: float, vessels: float) -> Canvas:
@@ -126,7 +132,7 @@ def _facing(rng: np.random.Generator, x: Array, y: Array, bend: Array, folds: fl
 
 
 def blob(
-    rng: np.random.Generator, canvas: Canvas, at: tuple[float, float], share: float, visible: Array, long: float = 0.3
+    rng: np.random.Generator, canvas: Ground, at: tuple[float, float], share: float, visible: Array, long: float = 0.3
 ) -> Array:
     """Squared radius (H, W) of an irregular body: 0 at its middle, 1 on its outline, which encloses ``share`` of it.
 
