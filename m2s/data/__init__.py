@@ -10,6 +10,7 @@ from .catalogue import CATALOGUE, DataSet
 from .imageset import ImageSet, Sample, load
 from .readers import read_image, read_mask
 from .tensors import TensorSet, multiscale_sizes, normalise
+from .volumes import read_volume, read_volume_mask
 
 __all__ = [
     "CATALOGUE",
@@ -22,4 +23,6 @@ __all__ = [
     "normalise",
     "read_image",
     "read_mask",
+    "read_volume",
+    "read_volume_mask",
 ]

@@ -19,6 +19,18 @@ _ORGANS = (
     "right adrenal gland",
     "left adrenal gland",
 )
+_NR206 = (
+    (0, 0, 0),
+    (255, 0, 0),
+    (128, 128, 0),
+    (255, 255, 0),
+    (0, 128, 0),
+    (0, 255, 0),
+    (0, 255, 255),
+    (0, 0, 255),
+    (255, 0, 255),
+)
+"""Background, then the layers in their order from the vitreous down, as measured on six images."""
 
 
 def _three(train: int, test: int) -> dict[str, int]:
@@ -109,6 +121,7 @@ IMAGES = (
         folders=("GOALS", "GOALS2022-Train"),
         modality="OCT",
         classes=("RNFL", "GCIPL", "choroid"),
+        colours=((255, 255, 255), (0, 0, 0), (80, 80, 80), (160, 160, 160)),
         rule="folders",
         expected={"all": 300},
         note="three times 100 images (training, preliminary, final); masks are public for the 100 for training only. "
@@ -126,6 +139,7 @@ IMAGES = (
         folders=("NR206-sample",),
         modality="OCT",
         classes=("NFL", "GCL+IPL", "INL", "OPL", "ONL", "IS", "OS", "RPE"),
+        colours=_NR206,
         rule="folders",
         expected={"all": 206},
         note="nine colours, the background and eight layers; the files carry no key, so the layers are named by "

@@ -32,6 +32,8 @@ class DataSet:
     modality: str = "colonoscopy"
     classes: tuple[str, ...] = ("polyp",)
     """The foreground classes: class 1, 2, …; 0 is the background."""
+    colours: tuple[tuple[int, int, int], ...] = ()
+    """Colours of class 0, 1, … in the masks as distributed; () for black and white, and for indices."""
     lists: str = ""
     """Folders of the shipped name lists (``splits/<folder>/<name>_<split>.txt``), separated by blanks; "" for none."""
     rule: str = ""

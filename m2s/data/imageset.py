@@ -16,15 +16,17 @@ class Sample(NamedTuple):
 
     name: str
     image: np.ndarray
-    """uint8 (H, W, 3), RGB."""
+    """uint8 (H, W, 3), RGB; of a volume float32 (D, H, W), in its own units."""
     mask: np.ndarray
-    """uint8 (H, W), class indices: 0 background, 1 polyp."""
+    """uint8 (H, W) or (D, H, W), class indices: 0 background, then the classes of the data set."""
 
 
 class Item(Protocol):
     """Something that can be read as an image and its mask: a pair of files, or a phantom."""
 
     name: str
+    group: str
+    """Patient, clip or class, where it is known, else ""."""
 
     def read(self) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -80,9 +82,10 @@ def load(
     """The images of a data set: ``load("kvasir", "test", root="data")``.
 
     ``root`` is a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
-    ``split`` is ``"train"`` or ``"test"`` (PraNet's lists) or ``"all"`` (whatever is there). ``limit`` takes that many:
-    of real images a random choice by ``seed`` (a smaller one is part of a larger one), of made-up ones as many as asked
-    for, made from ``seed``. Names, pairs and counts are checked here, the pictures when they are decoded. Raises
+    ``split`` is one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
+    ``"all"`` for whatever is there. ``limit`` takes that many: of real images a random choice by ``seed`` (a smaller
+    one is part of a larger one), of made-up ones as many as asked for, made from ``seed``. Names, pairs and counts are
+    checked here, the pictures when they are decoded. Raises
     :class:`~m2s.errors.InputError`.
     """
     entry = catalogue.find(name)
@@ -98,7 +101,7 @@ def load(
     if limit is not None and limit < len(pairs):
         order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
         pairs = [pairs[i] for i in sorted(order[:limit])]
-    sizes = [f"{p.name} {p.image.stat().st_size} {p.mask.stat().st_size}" for p in pairs]
+    sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
     return ImageSet(
         name=name,
         title=entry.title,

@@ -50,6 +50,8 @@ class TensorSet(Dataset):
 
     def _decode(self, index: int) -> None:
         _, image, mask = self.image_set[index]
+        if mask.ndim != 2:
+            raise InputError(f"{self.image_set.title} holds volumes; a TensorSet takes images: cut slices first")
         size = [self.size, self.size]
         self.images[index] = F.resize(torch.from_numpy(image.copy()).permute(2, 0, 1), size, antialias=True)
         self.masks[index] = F.resize(torch.from_numpy(mask)[None], size, interpolation=v2.InterpolationMode.NEAREST)
