@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -100,6 +100,59 @@ def write(target: Path, content: bytes) -> None:
         raise InputError(f"cannot write {target}: {error.strerror}") from error
 
 
+def data(args: argparse.Namespace) -> None:
+    import json
+
+    from m2s.data import listing
+
+    root = data_root(args.root)
+    if args.root and not root.is_dir():
+        raise InputError(f"no such folder: {root}; give the folder that holds the data sets")
+    told = [listing.status(args.name, root)] if args.name else listing.overview(root)
+    if args.json:
+        print(json.dumps(told[0] if args.name else told, indent=2, ensure_ascii=False))
+    elif args.name:
+        print(listing.in_full(told[0]))
+    else:
+        print(listing.as_table(told, root))
+
+
+def data_root(root: Path | None) -> Path:
+    from m2s.data import obtain
+
+    return root.expanduser() if root else obtain.default_root()
+
+
+def data_script(name: str, argv: Sequence[str] | None = None) -> int:
+    """The command line of ``data_scripts/<name>.py``; return the exit code."""
+
+    def work() -> None:
+        from m2s.data import obtain
+
+        script = f"python data_scripts/{name}.py"
+        text = f"Fetch, verify and prepare {name}; archives put there by hand are taken as well."
+        parser = Parser(prog=script, description=text, epilog=f"example: {script} --root ~/polyps")
+        parser.add_argument("--root", type=Path, metavar="DIR", help=ROOT_HELP)
+        parser.add_argument("--check", action="store_true", help="verify what is there, and fetch nothing")
+        parser.add_argument(
+            "--url",
+            action="append",
+            default=[],
+            help="a download link from the set's page, where there is no fixed one",
+        )
+        parser.add_argument("--part", action="store_true", help="prepare an incomplete set as well")
+        args = parser.parse_args(argv)
+        if args.check and (args.url or args.part):
+            raise InputError("--check fetches and prepares nothing: leave out --url and --part")
+        root = data_root(args.root)
+        if args.check:
+            obtain.check(name, root)
+        else:
+            obtain.get(name, root, tuple(args.url), args.part)
+
+    return guarded(work)
+
+
 def bench(args: argparse.Namespace) -> None:
     from m2s.bench import filters_ratio
 
@@ -113,6 +166,9 @@ def models(args: argparse.Namespace) -> None:
     from m2s.zoo import list_models
 
     print("\n".join(list_models()))
+
+
+ROOT_HELP = "the folder of all data sets (default: the variable M2S_DATA, or data)"
 
 
 def build() -> Parser:
@@ -182,6 +238,11 @@ def build() -> Parser:
     sub.add_argument("--partial", action="store_true", help="score only the images that have both a map and a mask")
     sub.add_argument("--json", type=Path, metavar="F", help="write the means here too")
 
+    sub = command(data, "the data sets: what is there, and how to get the rest", "data kvasir --root ~/polyps")
+    sub.add_argument("name", nargs="?", metavar="NAME", help="show this one in full")
+    sub.add_argument("--root", type=Path, metavar="DIR", help=ROOT_HELP)
+    sub.add_argument("--json", action="store_true", help="print it as JSON")
+
     sub = command(bench, "time M2SNet against the same network with dense all-one filters", "bench --size 352")
     sub.add_argument("--size", type=positive, default=352)
     sub.add_argument("--encoder", default="res2net50d", metavar="NAME")
@@ -198,12 +259,21 @@ def positive(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
+
+    def work() -> int | None:
+        args = build().parse_args(argv)
+        return args.function(args)
+
+    return guarded(work)
+
+
+def guarded(work: Callable[[], int | None]) -> int:
+    """Do ``work``; return its exit code, with one line for what went wrong."""
     for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        args = build().parse_args(argv)
-        return args.function(args) or 0
+        return work() or 0
     except InputError as error:
         print(f"m2s: error: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,8 @@
+"""CVC-612-V: fetch or find it, verify it, prepare it. See --help."""
+
+import sys
+
+from m2s.__main__ import data_script
+
+if __name__ == "__main__":
+    sys.exit(data_script("cvc612v"))
