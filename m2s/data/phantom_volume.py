@@ -7,6 +7,7 @@ the head, the front and the patient's right; coordinates run from -1 to 1 along 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 Array = np.ndarray
 F4 = np.float32
@@ -41,13 +42,13 @@ def _abdomen(labels: dict[str, int]) -> tuple[Organ, ...]:
         ("stomach", (0.35, 0.35, -0.35), (0.4, 0.22, 0.24), 45),
         ("liver", (0.35, 0.12, 0.42), (0.6, 0.46, 0.38), 105),
         ("spleen", (0.35, -0.3, -0.62), (0.38, 0.22, 0.14), 115),
-        ("right kidney", (-0.3, -0.38, 0.4), (0.42, 0.16, 0.14), 150),
-        ("left kidney", (-0.2, -0.38, -0.38), (0.42, 0.16, 0.14), 150),
+        ("right kidney", (-0.3, -0.34, 0.4), (0.5, 0.19, 0.16), 150),
+        ("left kidney", (-0.2, -0.34, -0.38), (0.5, 0.19, 0.16), 150),
         ("gallbladder", (-0.1, 0.32, 0.38), (0.18, 0.11, 0.09), 15),
         ("pancreas", (0.0, 0.1, -0.08), (0.12, 0.09, 0.3), 95),
         ("aorta", (0.0, -0.24, -0.05), (3.0, 0.065, 0.065), 170),
         ("inferior vena cava", (0.0, -0.2, 0.13), (3.0, 0.065, 0.075), 140),
-        ("portal vein and splenic vein", (0.15, -0.02, 0.08), (0.1, 0.06, 0.26), 145),
+        ("portal and splenic veins", (0.15, -0.02, 0.08), (0.1, 0.06, 0.26), 145),
         ("oesophagus", (0.85, -0.12, -0.1), (0.35, 0.06, 0.06), 50),
         ("right adrenal gland", (0.18, -0.25, 0.28), (0.12, 0.07, 0.035), 70),
         ("left adrenal gland", (0.22, -0.25, -0.26), (0.12, 0.07, 0.035), 70),
@@ -57,7 +58,7 @@ def _abdomen(labels: dict[str, int]) -> tuple[Organ, ...]:
 
 BTCV = (
     "spleen", "right kidney", "left kidney", "gallbladder", "oesophagus", "liver", "stomach", "aorta",
-    "inferior vena cava", "portal vein and splenic vein", "pancreas", "right adrenal gland", "left adrenal gland",
+    "inferior vena cava", "portal and splenic veins", "pancreas", "right adrenal gland", "left adrenal gland",
 )  # fmt: skip
 """Its thirteen classes, in order."""
 
@@ -117,27 +118,30 @@ def _ct(rng: np.random.Generator, size: tuple[int, int, int], style: Style) -> t
         at = np.asarray(organ.at) + shift + rng.normal(0, 0.035, 3)
         radii = np.asarray(organ.size) * np.exp(rng.normal(0, 0.12, 3))
         distance = sum(((c - F4(a)) / F4(r)) ** 2 for c, a, r in zip((z, y, x), at, radii, strict=True))
-        inside = distance + F4(0.22) * wobble < 1
+        inside = (distance + F4(0.22) * wobble < 1) & (body < 0.88)
         wobble = np.flip(wobble, int(rng.integers(3)))
         density = 40 + (organ.density - 40) * contrast + rng.normal(0, 10)
         image[inside], mask[inside] = density, organ.label
         if style.growths and organ.label:
-            _growths(rng, (z, y, x), at, radii, inside, image, mask)
+            _growths(rng, (z, y, x), at, radii, body, image, mask)
     image += smooth(rng, size, 40) * F4(rng.uniform(8, 16)) + smooth(rng, size, 4) * F4(8)
     image += rng.standard_normal(size, dtype=F4) * F4(rng.uniform(10, 30))
     return np.clip(image, -1024, 3000), mask
 
 
-def _growths(rng, grid, at: Array, radii: Array, kidney: Array, image: Array, mask: Array) -> None:
+def _growths(
+    rng: np.random.Generator, grid: tuple[Array, ...], at: Array, radii: Array, body: Array, image: Array, mask: Array
+) -> None:
     """A tumour, a cyst, both or neither, at the rim of one kidney."""
     for label, density, chance in ((2, rng.uniform(50, 110), 0.7), (3, rng.uniform(-5, 20), 0.4)):
         if rng.random() > chance:
             continue
         turn = rng.normal(size=3)
         centre = at + radii * 0.7 * turn / np.linalg.norm(turn)
-        r = rng.uniform(0.08, 0.17)
+        r = rng.uniform(0.08, 0.16)
         ratio = (1.6, 1, 1)  # slices are further apart than pixels
         ball = sum(((c - F4(m)) / F4(r * k)) ** 2 for c, m, k in zip(grid, centre, ratio, strict=True)) < 1
+        ball &= body < 0.88
         image[ball], mask[ball] = density, label
 
 
@@ -145,29 +149,31 @@ def _mri(rng: np.random.Generator, size: tuple[int, int, int]) -> tuple[Array, A
     """A bent body of grey matter, its head (class 1) in front and below, its tail (class 2) behind and above."""
     z, y, x = _grid(size)
     shift = rng.normal(0, 0.06, 3)
-    folds = smooth(rng, size, 9)
-    cortex = np.clip(F4(2.5) * (np.abs(folds) - F4(0.42)), 0, 1)  # sheets of grey matter in white
-    image = F4(0.52) + F4(0.38) * cortex
-    thalamus = ((x - F4(0.9)) / F4(0.6)) ** 2 + ((y + F4(0.1)) / F4(0.55)) ** 2 + ((z - F4(0.6)) / F4(0.6)) ** 2
-    image = np.where(thalamus + F4(0.2) * folds < 1, F4(0.85), image)
-    fluid = smooth(rng, size, 6)
-    image = np.where(np.abs(fluid) < 0.07, F4(0.2), image)
+    bend = smooth(rng, size, 3) * F4(0.07)
+    folds = smooth(rng, size, 5) + F4(0.3) * smooth(rng, size, 10)
+    image = np.where(np.abs(folds) > F4(rng.uniform(0.65, 0.85)), F4(0.87), F4(0.54))  # white matter, folds of grey
+    image = np.where(np.abs(folds) < 0.1, F4(0.28), image)  # fluid within the folds
+    stem = ((x - F4(1.0)) / F4(0.6)) ** 2 + ((y + F4(0.2)) / F4(0.8)) ** 2 + ((z - F4(0.6)) / F4(0.8)) ** 2
+    image = np.where(stem + F4(0.15) * folds < 1, F4(0.83), image)
+    leaves = F4(0.62) + F4(0.14) * np.sin(F4(rng.uniform(22, 30)) * (z + x * F4(rng.uniform(0.6, 1.2)) + bend))
+    image = np.where((y < F4(-0.3) - F4(0.5) * z) & (x > -0.1) & (z < -0.2), leaves, image)  # the cerebellum
 
-    t = np.clip((y - F4(shift[1])) / F4(0.62), -1.2, 1.2)  # from the tail's end to the head's
-    path_z = F4(0.05 + shift[0]) - F4(rng.uniform(0.28, 0.42)) * t
-    path_x = F4(-0.12 + shift[2]) + F4(0.2) * t + F4(rng.uniform(-0.1, 0.2)) * (1 - t * t)
-    wide = F4(rng.uniform(0.24, 0.3)) + F4(0.1) * np.clip(t, -1, 0.7)
-    tall = F4(rng.uniform(0.2, 0.26)) + F4(0.07) * np.clip(t, -1, 0.7)
-    bump = F4(0.3) * smooth(rng, size, 7)
-    distance = ((x - path_x) / wide) ** 2 + ((z - path_z) / tall) ** 2 + np.maximum(np.abs(t) - F4(0.55), 0) ** 2 * 5
-    distance = distance + bump
-    image = np.where(distance < 1.7, F4(0.88), image)  # white matter around most of it, and fluid along a part
-    image = np.where((distance < 1.9) & (distance > 1) & (fluid > 0.9), F4(0.22), image)
+    t = (y - F4(shift[1] - 0.05)) / F4(0.72)  # -1 at the tail's end, 1 at the head's
+    path_z = F4(-0.02 + shift[0]) - F4(rng.uniform(0.36, 0.5)) * t + bend
+    path_x = F4(-0.12 + shift[2]) + F4(0.2) * t + F4(rng.uniform(-0.1, 0.2)) * (1 - t * t) + np.flip(bend, 1)
+    grow = 1 + F4(0.3) * np.clip(t, -1, 0.7)  # the head is larger
+    wide, tall = F4(rng.uniform(0.32, 0.4)) * grow, F4(rng.uniform(0.27, 0.34)) * grow
+    ends = np.maximum(np.abs(t) - F4(0.6), 0) ** 2 * F4(6)
+    distance = ((x - path_x) / wide) ** 2 + ((z - path_z) / tall) ** 2 + ends + F4(0.16) * smooth(rng, size, 8)
+    around = smooth(rng, size, 4)
+    image = np.where((distance < 1.6) & (around > -0.7), F4(0.88), image)  # a rim of white matter, in places of fluid
+    image = np.where((distance < 1.5) & (around > 0.9), F4(0.25), image)
     body = distance < 1
-    image = np.where(body, F4(0.55) + F4(0.04) * folds, image)
-    cut = F4(shift[1] + rng.uniform(0.08, 0.2)) + F4(0.1) * (z - path_z)
+    image = np.where(body, F4(rng.uniform(0.52, 0.6)) + F4(0.05) * smooth(rng, size, 10), image)
+    cut = F4(shift[1] + rng.uniform(0.0, 0.12)) + F4(0.15) * (z - path_z)
     mask = np.where(body, np.where(y > cut, 1, 2), 0).astype(np.uint8)
 
-    image = image * (1 + F4(0.1) * smooth(rng, size, 2)) + F4(0.03) * smooth(rng, size, 20)
-    image += rng.standard_normal(size, dtype=F4) * F4(rng.uniform(0.03, 0.06))
+    image = gaussian_filter(image, 0.55, truncate=2)
+    image = image * (1 + F4(0.08) * smooth(rng, size, 2)) + F4(0.02) * smooth(rng, size, 20)
+    image += rng.standard_normal(size, dtype=F4) * F4(rng.uniform(0.02, 0.05))
     return np.clip(image, 0, None).astype(F4) * F4(rng.uniform(300, 1200)), mask
