@@ -86,6 +86,7 @@ class Phantom:
     split: str
     index: int
     seed: int
+    group = ""
 
     @property
     def name(self) -> str:
