@@ -1,6 +1,7 @@
 """The pictures of every data-set notebook: examples with outlines, sizes, grey values, locations."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,19 +60,19 @@ def legend(fig: Figure, classes: Sequence[str]) -> None:
 def gallery(sets: Sequence[data.ImageSet], columns: int = 3, width: float = figures.TWO_COLUMNS) -> Figure:
     """A row for each set: ``columns`` images spread over the set, each alone and with the outlines of its mask."""
     samples = [[s[i] for i in np.linspace(0, len(s) - 1, min(columns, len(s))).astype(int)] for s in sets]
-    heights = [max(image.shape[0] / image.shape[1] for _, image, _ in row) for row in samples]
-    height = width / (2 * columns) * sum(heights) + 0.25 * len(sets) + 0.3
-    fig, axes = plt.subplots(
-        len(sets), 2 * columns, figsize=(width, height), squeeze=False, height_ratios=heights, layout="constrained"
-    )
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for row, images, chosen in zip(axes, sets, samples, strict=True):
+    ratios = [max(image.shape[0] / image.shape[1] for _, image, _ in row) for row in samples]
+    heights = [width / (2 * columns) * ratio + 0.25 for ratio in ratios]
+    fig = plt.figure(figsize=(width, sum(heights) + 0.25), layout="constrained")
+    parts = fig.subfigures(len(sets), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, images, chosen in zip(parts, sets, samples, strict=True):
+        part.suptitle(images.title, x=0.01, ha="left", fontsize=8)
+        row = part.subplots(1, 2 * columns, squeeze=False)[0]
+        for ax in row:
+            ax.set_axis_off()
         classes = len(data.CATALOGUE[images.name].classes)
         for column, (_, image, mask) in enumerate(chosen):
             figures.overlay(row[2 * column], image)
             outline(row[2 * column + 1], image, mask, classes)
-        row[0].set_title(images.title, loc="left", fontsize=8)
     names = {data.CATALOGUE[s.name].classes for s in sets}
     if len(names) == 1:
         legend(fig, names.pop())
@@ -81,6 +82,7 @@ def gallery(sets: Sequence[data.ImageSet], columns: int = 3, width: float = figu
 def sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
     """The foreground share as a cumulative curve, and the diameter at 352 px as boxes, coloured by ``hue``."""
     table = together(surveys).query("share > 0")
+    table[hue] = table[hue].map(lambda name: fill(name, 24))
     colours = _colours(table, hue)
     count = table[hue].nunique()
     fig, axes = plt.subplots(1, 2, figsize=(figures.TWO_COLUMNS, 2.1 + 0.12 * count), layout="constrained")
@@ -114,7 +116,7 @@ def intensities(surveys: Sequence[Survey]) -> Figure:
 def locations(surveys: Sequence[Survey]) -> Figure:
     """How often a place is foreground: one map for each set and class, each in a square whatever the image's shape."""
     maps = [
-        (f"{s.images.title}\n{name}", values)
+        (f"{fill(s.images.title, 22)}\n{name}", values)
         for s in surveys
         for name, values in zip(data.CATALOGUE[s.images.name].classes, s.locations, strict=True)
     ]

@@ -32,7 +32,7 @@ def facts(names: Sequence[str]) -> pd.DataFrame:
     """The catalogue's row for each set: title, modality, classes, published counts, home, licence, citation, note."""
     rows = []
     for entry in map(data.CATALOGUE.__getitem__, names):
-        counts = ", ".join(f"{split} {count}" for split, count in entry.counts.items())
+        counts = ", ".join(f"{split} {count}" for split, count in (entry.expected or entry.counts).items())
         rows.append({"name": entry.name, "data set": entry.title, "classes": ", ".join(entry.classes)})
         rows[-1] |= {
             "images (published)": counts or entry.expected.get("all", "not given"),

@@ -119,7 +119,7 @@ def test_an_absent_set_is_made_up_and_a_broken_one_is_an_error(tmp_path):
 
 def test_facts_name_the_home_the_licence_and_the_citation():
     row = surveys.facts(["kvasir", "colondb"]).loc["kvasir"]
-    assert row["images (published)"] == "train 900, test 100"
+    assert row["images (published)"] == "all 1000"
     assert row.home.startswith("https://") and row.licence and row.citation
 
 
@@ -153,7 +153,7 @@ def test_a_figure_says_whose_images_are_made_up():
 def test_the_gallery_outlines_the_object_and_names_its_set():
     fig = survey_figures.gallery([squares(Square("a", 10), Square("b", 0))], columns=2)
     alone, outlined, _, at_the_edge = fig.axes
-    assert alone.get_title(loc="left") == "Kvasir-SEG (made-up)"
+    assert fig.subfigs[0].get_suptitle() == "Kvasir-SEG (made-up)"
     assert not alone.collections and len(outlined.collections) == 1
     box = outlined.collections[0].get_paths()[0].get_extents()
     assert (box.x0, box.x1, box.y0, box.y1) == pytest.approx((9.5, 19.5, 19.5, 29.5))
