@@ -13,7 +13,7 @@ from .phantom_scene import Array, Ground, blob, noise, plane, step
 
 F4 = np.float32
 
-VERSION = 1
+VERSION = 2
 """Counted up with every change to the pictures: it enters the fingerprint."""
 
 MELANIN = np.array([0.55, 1.0, 1.35], F4)
@@ -158,7 +158,7 @@ def _lesion(
         skin.blood += F4(rng.uniform(0.05, 0.3)) * np.exp(-(((rho - F4(1.15)) / F4(0.25)) ** 2))
     veil = np.zeros(size, F4)
     if not pale and contrast > 0.5 and rng.random() < 0.25:
-        veil = alpha * F4(rng.uniform(0.3, 0.65)) * step(noise(rng, size, 1.3 / radius, 2), 0.3, 1.2)
+        veil = alpha * F4(rng.uniform(0.3, 0.65)) * step(noise(rng, size, 1.3 / radius, 4, 0.6), 0.3, 1.4)
     return inside, veil
 
 

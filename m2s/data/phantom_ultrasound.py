@@ -14,7 +14,7 @@ from .phantom_scene import Array, Ground, blob, noise, plane, step
 
 F4 = np.float32
 
-VERSION = 1
+VERSION = 2
 """Counted up with every change to the pictures: it enters the fingerprint."""
 
 
@@ -187,7 +187,7 @@ def _thyroid(rng: np.random.Generator, scan: Scan) -> Array:
         _vessel(rng, scan, (-side * aspect * rng.uniform(0.7, 0.9), rng.uniform(-0.1, 0.4)), rng.uniform(0.12, 0.24))
     elif rng.random() < 0.5:
         scan.echo -= F4(0.35) * _line(scan.depth - F4(rng.uniform(0.7, 0.9)) - F4(0.04) * scan.bend[0], 0.05)
-    return lobe < 0.35
+    return (lobe < 0.35) & (abs(scan.x) < F4(0.5 * aspect))
 
 
 def _windpipe(rng: np.random.Generator, scan: Scan, at: tuple[float, float], radius: float) -> None:
@@ -227,7 +227,8 @@ def _tumour(
         rng, Ground(scan.x / F4(wide), scan.y * F4(wide)), (at[0] / wide, at[1] * wide), share, everywhere, 0.15
     )
     if irregular:  # lobes and spikes
-        squared = squared * np.exp(F4(rng.uniform(0.1, 0.35)) * noise(rng, shape, min(50, 3 / radius), 2, 0.7))
+        rough = np.exp(F4(rng.uniform(0.1, 0.35)) * noise(rng, shape, min(50, 3 / radius), 2, 0.7))
+        squared = np.maximum(squared * rough, squared - 1)  # but no islands far off
     inside = squared < 1
     rho = np.sqrt(np.maximum(squared, 0))
     soft = rng.uniform(0.02, 0.08) + (0.15 * rng.random() if irregular else 0)
