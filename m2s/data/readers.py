@@ -29,6 +29,8 @@ def _values(path: Path, upright: bool = False) -> np.ndarray:
             if path.suffix.lower() not in {".tif", ".tiff"}:
                 raise
             return _tiff(path)
+        if picture.format == "TIFF" and picture.mode != "L" and 16 in picture.tag_v2.get(258, ()) and not upright:
+            return _tiff(path)  # of 16-bit colour Pillow keeps the upper byte only
         picture.load()
         picture = ImageOps.exif_transpose(picture) if upright else picture
         if picture.mode in {"P", "PA"}:
@@ -63,9 +65,9 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
     """An image as RGB, uint8 (H, W, 3), at its own size; transparency is dropped.
 
     Images of more than 8 bits are scaled by their own range, from the lowest value (0) to the highest (255): Pillow's
-    own conversion would clip a 16-bit image at 255, which is white nearly everywhere. Grey becomes three equal
-    channels. ``upright`` turns the picture as its EXIF note says. Raises ``InputError`` for a file that is no whole
-    image.
+    own conversion would clip a 16-bit image at 255, which is white nearly everywhere. (Of a 16-bit PNG in colour the
+    upper byte is read.) Grey becomes three equal channels. ``upright`` turns the picture as its EXIF note says. Raises
+    ``InputError`` for a file that is no whole image.
     """
     values = _values(Path(path), upright)
     if values.dtype != np.uint8:
