@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from m2s import data, figures
 from m2s.surveys import Survey, together
@@ -51,10 +52,10 @@ def colour(index: int) -> str:
     return COLOURS[(index - 1) % len(COLOURS)]
 
 
-def legend(fig: Figure, classes: Sequence[str]) -> None:
-    """Name the classes' colours above a figure."""
+def legend(fig: Figure, classes: Sequence[str], place: str = "upper") -> None:
+    """Name the classes' colours above ("upper") or below ("lower") a figure."""
     lines = [plt.Line2D([], [], color=colour(i), label=name) for i, name in enumerate(classes, 1)]
-    fig.legend(handles=lines, loc="outside upper center", ncols=min(5, len(lines)), fontsize="small", frameon=False)
+    fig.legend(handles=lines, loc=f"outside {place} center", ncols=min(5, len(lines)), fontsize="small", frameon=False)
 
 
 def gallery(sets: Sequence[data.ImageSet], columns: int = 3, width: float = figures.TWO_COLUMNS) -> Figure:
@@ -89,6 +90,7 @@ def sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
     shared = {"hue": hue, "palette": colours, "legend": False}
     sns.ecdfplot(table, x="share", log_scale=True, ax=axes[0], **shared)
     axes[0].set(xlabel="foreground share", ylabel="part of the images with less")
+    axes[0].xaxis.set_minor_formatter(NullFormatter())
     sns.boxplot(table, y=hue, x="diameter", width=0.6, fliersize=2, ax=axes[1], **shared)
     axes[1].set(xlabel="diameter of an equal disc at 352 px", ylabel="")
     return fig
@@ -108,7 +110,8 @@ def intensities(surveys: Sequence[Survey]) -> Figure:
                 ax.plot(np.arange(2, 256, 4), values / values.sum(), label=name, linewidth=1.2, **look)
         ax.set(xlabel="grey value", yscale="log", ylim=(1e-5, 1.2))
         ax.set_title(s.images.title, fontsize=8)
-        ax.legend(fontsize="x-small", frameon=False)
+        if len(names) < 6:  # more would cover the curves; the gallery names the colours
+            ax.legend(fontsize="x-small", frameon=False)
     axes[0][0].set_ylabel("part of the pixels")
     return fig
 
