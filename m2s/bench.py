@@ -1,4 +1,4 @@
-"""Benchmarks, each a ratio taken in one process: the channel-sum form of the all-one filters against the dense form."""
+"""Benchmarks: the channel-sum form of the all-one filters against the dense form, and the speed of the loader."""
 
 import copy
 import statistics
@@ -7,7 +7,9 @@ import time
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from m2s.data import TensorSet, load
 from m2s.network import M2SNet
 from m2s.units import ReleasedFilter
 
@@ -50,3 +52,17 @@ def filters_ratio(size: int = 352, rounds: int = 5, encoder: str = "res2net50d")
             if round:  # the first round warms up
                 ratios.append(seconds[0] / seconds[1])
     return statistics.median(ratios)
+
+
+def loader_rate(size: int = 352, workers: int = 0, root: str = "phantom", limit: int = 160, epochs: int = 3) -> float:
+    """Images a second of the training loader (augmentation on, batches of 16): median of the epochs after the first."""
+    images = TensorSet(load("clinicdb", "train", root=root, limit=limit), size, augment=True)
+    loader = DataLoader(images, batch_size=16, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    rates = []
+    for epoch in range(epochs + 1):
+        images.set_epoch(epoch)
+        start = time.perf_counter()
+        for _ in loader:
+            pass
+        rates.append(len(images) / (time.perf_counter() - start))
+    return statistics.median(rates[1:])

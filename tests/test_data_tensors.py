@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from m2s import data
+from m2s.bench import loader_rate
 from m2s.errors import InputError
 
 
@@ -100,3 +101,14 @@ def test_normalise():
         assert result.dtype == torch.float32
         np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
     assert data.normalise(images[0], mean, std).shape == (3, 5, 4)
+
+
+def test_augmenting_leaves_the_number_of_threads_alone(images):
+    before = torch.get_num_threads()
+    data.TensorSet(images, 16, augment=True)[0]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_loader_is_measured(workers):
+    assert loader_rate(size=64, workers=workers, limit=4, epochs=1) > 0
