@@ -117,7 +117,7 @@ def _transfer(url: str, target: Path) -> None:
                     f"cannot fetch {url}: {reason}; if it has moved, save it with a browser as {target}"
                 ) from None
         except (DownloadError, requests.RequestException) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
             if (partial := _partial(target)) and _size(partial) <= before:
                 for file in partial:  # this server cannot go on from it, so the next attempt starts afresh
                     file.unlink()
