@@ -55,3 +55,39 @@ def test_a_limited_set_as_tensors(real_data):
     tensors = data.TensorSet(data.load("kvasir", "test", root=real_data, limit=4), 64, augment=True)
     image, mask = tensors[0]
     assert image.shape == (3, 64, 64) and 0 < mask.float().mean() < 1
+
+
+OTHERS = {
+    "busi": {"all": 780, **{f"fold{k}-{p}": n for k in (1, 2, 3, 4) for p, n in (("train", 585), ("test", 195))}},
+    "covidsemiseg": {"train": 50, "test": 48, "all": 98},
+    "nr206": {"all": 6},
+    "hippocampus": {"all": 130, "train": 104, "test": 26},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_sets(real_data, name):
+    entry = data.CATALOGUE[name]
+    if not any((real_data / folder).is_dir() for folder in (*entry.folders, entry.title)):
+        pytest.skip(f"no {entry.title} here")
+    for split, count in OTHERS[name].items():
+        assert len(found := data.load(name, split, root=real_data)) == count
+    found = data.load(name, "all", root=real_data)
+    seen = set()
+    for i in range(0, len(found), max(1, len(found) // 12)):
+        _, image, mask = found[i]
+        assert image.shape == (mask.shape if entry.volumetric else (*mask.shape, 3))
+        seen |= set(np.unique(mask))
+    assert seen == set(range(len(entry.classes) + 1))
+
+
+def test_busi_classes_and_merged_masks(real_data):
+    if not (real_data / "Dataset_BUSI_with_GT").is_dir():
+        pytest.skip("no BUSI here")
+    items = data.load("busi", "all", root=real_data).items
+    counts = {kind: sum(item.group == kind for item in items) for kind in ("benign", "malignant", "normal")}
+    assert counts == {"benign": 437, "malignant": 210, "normal": 133}
+    several = [item for item in items if len(item.masks) > 1]
+    assert len(several) == 17
+    parts = [data.read_mask(path) for path in several[0].masks]
+    assert np.array_equal(several[0].read()[1], np.maximum.reduce(parts))
