@@ -154,8 +154,14 @@ def data_script(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def bench(args: argparse.Namespace) -> None:
-    from m2s.bench import filters_ratio
+    from m2s.bench import filters_ratio, loader_rate
 
+    if args.loader:
+        for workers in (0, 1, 2):
+            print(
+                f"{workers} workers: {loader_rate(args.size, workers):.0f} images a second at {args.size} px, augmented"
+            )
+        return
     ratio = filters_ratio(args.size, encoder=args.encoder)
     print(
         f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio:.3f} of the time that dense all-one filters take"
@@ -246,6 +252,7 @@ def build() -> Parser:
     sub = command(bench, "time M2SNet against the same network with dense all-one filters", "bench --size 352")
     sub.add_argument("--size", type=positive, default=352)
     sub.add_argument("--encoder", default="res2net50d", metavar="NAME")
+    sub.add_argument("--loader", action="store_true", help="time the training loader instead")
 
     command(models, "the names of the models", "list")
     return parser
