@@ -91,11 +91,11 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def write(target: Path, content: bytes) -> None:
     """Write a whole file or none."""
-    temporary = target.with_name(target.name + ".tmp")
+    from m2s.paths import whole_file
+
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        with whole_file(target) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -27,6 +28,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     else:
         hint = f"there are {len(known)} known names, none of them near"
     return InputError(f"unknown {kind} '{name}': {hint}")
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """The error for a file that a decoder could not read, with the first line of what it says."""
+    reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(f"cannot read {path}: {reason}; fetch it again")
 
 
 def some(names: list[str]) -> str:

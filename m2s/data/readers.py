@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import InputError
+from ..errors import InputError, unreadable
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 Colour = tuple[int, int, int]
@@ -46,8 +46,7 @@ def _values(path: Path, upright: bool = False) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file: SyntaxError, struct.error, …
-        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"cannot read {path}: {reason}; fetch it again") from error
+        raise unreadable(path, error) from error
 
 
 def _tiff(path: Path) -> np.ndarray:

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-from ..errors import InputError
+from ..errors import InputError, unreadable
 
 EXTENSIONS = (".nii.gz", ".nii")
 
@@ -27,8 +27,7 @@ def _canonical(path: Path) -> nib.nifti1.Nifti1Image:
     except InputError:
         raise
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"cannot read {path}: {reason}; fetch it again") from error
+        raise unreadable(path, error) from error
 
 
 def _array(volume: nib.nifti1.Nifti1Image) -> np.ndarray:
