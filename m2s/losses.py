@@ -35,7 +35,9 @@ def pixel_weights(target: Tensor) -> Tensor:
     ``target`` is (N, C, H, W), float. The definition is that of F3Net (AAAI 2020), to which the paper refers. The mean
     counts zeros beyond the image's edge, so that an object that touches the edge has a boundary there too.
     """
-    return 1 + 5 * (F.avg_pool2d(target, kernel_size=31, stride=1, padding=15) - target).abs()
+    # The mean over a square is the mean over columns of the means over rows: 62 additions a pixel instead of 961.
+    mean = F.avg_pool2d(F.avg_pool2d(target, (31, 1), 1, (15, 0)), (1, 31), 1, (0, 15))
+    return 1 + 5 * (mean - target).abs()
 
 
 def structure_parts(
