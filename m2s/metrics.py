@@ -51,12 +51,18 @@ def score(prediction: np.ndarray, mask: np.ndarray, convention: str = "released"
     """
     if convention not in CONVENTIONS:
         raise unknown("convention", convention, CONVENTIONS)
+    p, g = checked(prediction, mask)
+    return {"released": _released, "pranet": _pranet, "lgmsnet": _lgmsnet, "monai": _monai}[convention](p, g)
+
+
+def checked(prediction: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A prediction as float64 probabilities and its mask as bool, both (H, W); what is not one is an InputError."""
     p, g = _probabilities(prediction), _binary(mask)
     if p.shape != g.shape:
         raise InputError(
             f"the prediction is {p.shape} and the mask {g.shape}: resize the prediction to the mask's size"
         )
-    return {"released": _released, "pranet": _pranet, "lgmsnet": _lgmsnet, "monai": _monai}[convention](p, g)
+    return p, g
 
 
 def curves(prediction: np.ndarray, mask: np.ndarray) -> pd.DataFrame:
