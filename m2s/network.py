@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
+from m2s.styles import STYLES
 from m2s.units import WIRINGS, ConvBNReLU, MultiScaleDifference, resize
 from m2s.weights import create_timm, read_state_dict
 
@@ -67,6 +68,14 @@ class M2SNet(nn.Module):
         kernels: sizes of the fixed filters; ``(1,)`` makes this MSNet.
         filter: ``"ones"`` or ``"gaussian"``.
         deep_supervision: in training mode, return a list: the logits, then those of decoder stages 2, 3, 4.
+        orders: the highest order of the triangle, 1 to 5 (rows of the first version's Table 7, revised Table 10). CE^i
+            sums the orders that there are. 1 is the "baseline", "the common FPN network" (Section 4.7): no unit at all.
+            The paper says no more of it; here CE^i is then the Conv of MS_1^i at every level, in both wirings. That
+            table's rows are MSNet's, ``kernels=(1,)``: its row "+ L_f" prints the figures of MSNet in Table 1.
+        unit: ``"subtraction"``, or ``"addition"`` for the row "SU→AU" of that table, see
+            :class:`m2s.units.MultiScaleDifference`.
+        style: ``"subtraction"``, or ``"aspp"``, ``"denseaspp"`` (first version's Table 8, the revised Table 14): a
+            module of :mod:`m2s.styles` in each unit, on |A − B|, in place of the fixed filters.
     """
 
     def __init__(
@@ -78,22 +87,39 @@ class M2SNet(nn.Module):
         kernels: Sequence[int] = (1, 3, 5),
         filter: str = "ones",
         deep_supervision: bool = False,
+        orders: int = 5,
+        unit: str = "subtraction",
+        style: str = "subtraction",
     ):
         super().__init__()
         if wiring not in WIRINGS:
             raise unknown("wiring", wiring, WIRINGS)
-        self.wiring = wiring
+        if style not in STYLES:
+            raise unknown("style", style, STYLES)
+        if orders not in range(1, 6):
+            raise InputError(f"orders {orders}: give the highest order of the triangle, 1 to 5")
+        if orders == 1 and (unit, style) != ("subtraction", "subtraction"):
+            raise InputError("orders 1 has no unit: leave unit and style as they are")
+        if style != "subtraction":
+            if (tuple(kernels), filter, unit) != ((1, 3, 5), "ones", "subtraction"):
+                raise InputError(
+                    f"style '{style}' takes the filters' place: give m2snet no kernels, filter or unit with it"
+                )
+            kernels = (1,)
+        self.wiring, self.orders = wiring, orders
         self.encoder = Encoder(encoder, pretrained)
         self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
         released, channels = wiring == "released", dict(enumerate(self.encoder.channels, start=1))
         self.reduce = nn.ModuleDict({str(i): ConvBNReLU(channels[i], WIDTH) for i in range(1, 6)})
         if released and channels[1] == WIDTH:
             self.reduce["1"] = nn.Identity()
-        self.difference = MultiScaleDifference(WIDTH, kernels, filter, wiring)
-        self.units = nn.ModuleDict({f"{n}^{i}": ConvBNReLU(WIDTH, WIDTH) for n in range(2, 6) for i in range(1, 7 - n)})
-        self.before_last_unit = ConvBNReLU(WIDTH, WIDTH) if released else nn.Identity()
+        nodes = [f"{n}^{i}" for n in range(2, orders + 1) for i in range(1, 7 - n)]
+        self.difference = MultiScaleDifference(WIDTH, kernels, filter, wiring, unit) if nodes else nn.Identity()
+        self.units = nn.ModuleDict({node: STYLES[style](WIDTH) for node in nodes})
+        self.before_last_unit = ConvBNReLU(WIDTH, WIDTH) if released and orders == 5 else nn.Identity()
         self.enhance = nn.ModuleDict({str(i): ConvBNReLU(WIDTH, WIDTH) for i in range(1, 6)})
-        if released:
+        self.first_order = 2 if released and orders > 1 else 1
+        if self.first_order == 2:
             self.enhance["4"] = nn.Identity()
             self.enhance["5"] = ConvBNReLU(channels[5], WIDTH)
         self.decode = nn.ModuleDict({str(i): ConvBNReLU(WIDTH, WIDTH) for i in (4, 3, 2)})
@@ -104,7 +130,7 @@ class M2SNet(nn.Module):
     def pyramid(self, levels: Sequence[Tensor]) -> dict[tuple[int, int], Tensor]:
         """Encoder levels E¹ … E⁵ → every node ``MS_n^i`` of the triangle, by ``(n, i)``."""
         ms = {(1, i): self.reduce[str(i)](level) for i, level in enumerate(levels, start=1)}
-        for n in range(2, 6):
+        for n in range(2, self.orders + 1):
             # From deep to shallow, as released: the shared filters' running statistics depend on the order.
             for i in range(6 - n, 0, -1):
                 deep, shallow = ms[n - 1, i + 1], ms[n - 1, i]
@@ -115,9 +141,9 @@ class M2SNet(nn.Module):
 
     def complement(self, levels: Sequence[Tensor], ms: dict[tuple[int, int], Tensor]) -> dict[int, Tensor]:
         """The complementarity-enhanced features ``CE^i`` of Eq. 3, by level."""
-        first = 2 if self.wiring == "released" else 1
-        ce = {i: self.enhance[str(i)](sum(ms[n, i] for n in range(first, 7 - i))) for i in range(1, 5)}
-        ce[5] = self.enhance["5"](levels[4] if self.wiring == "released" else ms[1, 5])
+        first, last = self.first_order, self.orders
+        ce = {i: self.enhance[str(i)](sum(ms[n, i] for n in range(first, min(last, 6 - i) + 1))) for i in range(1, 5)}
+        ce[5] = self.enhance["5"](levels[4] if first == 2 else ms[1, 5])
         return ce
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:

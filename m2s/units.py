@@ -16,14 +16,15 @@ from m2s.errors import InputError, unknown
 
 WIRINGS = ("released", "paper")
 FILTERS = ("ones", "gaussian")
+UNITS = ("subtraction", "addition")
 
 
 class ConvBNReLU(nn.Sequential):
     """3×3 convolution with bias, BatchNorm, ReLU: ``(N, in, H, W)`` → ``(N, out, H, W)``. The ``Conv`` of Eq. 1–3."""
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1):
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -103,14 +104,25 @@ class MultiScaleDifference(nn.Module):
         kernels: the filter sizes k, odd. The 1×1 filter is the identity in both wirings.
         filter: ``"ones"`` or ``"gaussian"``.
         wiring: ``"released"`` (BatchNorm and ReLU after each filter larger than 1×1) or ``"paper"``.
+        unit: ``"subtraction"``, or ``"addition"`` for ``Σ_k (f_k(A) + f_k(B))``: the row "SU→AU" of the ablation, where
+            "element-wise addition units" replace all subtraction units (revised paper, Section 4.7.1). It gives no
+            formula; with ``kernels=(1,)`` this is ``A + B``.
     """
 
     def __init__(
-        self, channels: int, kernels: Sequence[int] = (1, 3, 5), filter: str = "ones", wiring: str = "released"
+        self,
+        channels: int,
+        kernels: Sequence[int] = (1, 3, 5),
+        filter: str = "ones",
+        wiring: str = "released",
+        unit: str = "subtraction",
     ):
         super().__init__()
         if wiring not in WIRINGS:
             raise unknown("wiring", wiring, WIRINGS)
+        if unit not in UNITS:
+            raise unknown("unit", unit, UNITS)
+        self.subtract = unit == "subtraction"
         if not kernels:
             raise InputError("kernels is empty: give at least one odd size, such as (1, 3, 5)")
         kind = ReleasedFilter if wiring == "released" else PaperFilter
@@ -119,6 +131,8 @@ class MultiScaleDifference(nn.Module):
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """``deep`` ``(N, C, h, w)`` is resized to ``shallow`` ``(N, C, H, W)``; the result has the latter's shape."""
         deep = resize(deep, shallow.shape[-2:])
+        if not self.subtract:
+            return reduce(add, (f(deep) + f(shallow) for f in self.filters.values()))
         return reduce(add, ((f(deep) - f(shallow)).abs() for f in self.filters.values()))
 
 

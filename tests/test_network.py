@@ -16,6 +16,7 @@ from m2s.bench import with_dense_filters
 from m2s.errors import InputError
 from m2s.losses import structure_loss
 from m2s.network import released_name
+from m2s.units import MultiScaleDifference
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -222,3 +223,51 @@ def test_user_errors_are_one_line_with_the_nearest_names():
         m2s.create_model("m2snet", "vit_tiny_patch16_224", pretrained=False)
     with pytest.raises(InputError, match="at least 32×32"):
         m2s.create_model("m2snet", "resnet18", pretrained=False)(torch.zeros(1, 3, 16, 64))
+
+
+@pytest.mark.parametrize("wiring", ["released", "paper"])
+@pytest.mark.parametrize("orders", [1, 2, 3, 4, 5])
+def test_orders_cut_the_triangle_and_every_parameter_trains(orders, wiring):
+    model = m2s.create_model("m2snet", "test_efficientnet", pretrained=False, wiring=wiring, orders=orders)
+    levels = model.encoder(torch.randn(2, 3, 64, 64))
+    ms = model.pyramid(levels)
+    assert set(ms) == {(n, i) for n in range(1, orders + 1) for i in range(1, 7 - n)}
+    ce = model.complement(levels, ms)
+    first = 2 if wiring == "released" and orders > 1 else 1
+    for i in range(1, 5):
+        expected = model.enhance[str(i)](sum(ms[n, i] for n in range(first, 6) if (n, i) in ms))
+        torch.testing.assert_close(ce[i], expected)
+    model(torch.randn(2, 3, 64, 64)).square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_baseline_without_units_uses_the_reduced_features_alone():
+    model = m2s.create_model("m2snet", "test_efficientnet", pretrained=False, orders=1)
+    levels = model.encoder(torch.randn(2, 3, 64, 64))
+    ce = model.complement(levels, model.pyramid(levels))
+    for i in range(1, 6):
+        torch.testing.assert_close(ce[i], model.enhance[str(i)](model.reduce[str(i)](levels[i - 1])))
+    assert not list(model.units) and not list(model.difference.parameters())
+
+
+def test_addition_units_add_where_subtraction_units_subtract():
+    a, b = torch.rand(2, 4, 6, 6), torch.rand(2, 4, 6, 6)
+    torch.testing.assert_close(MultiScaleDifference(4, kernels=(1,), unit="addition")(a, b), a + b)
+    torch.manual_seed(0)
+    units = [MultiScaleDifference(4, unit=unit).eval() for unit in ("addition", "subtraction")]
+    filters = units[0].filters.values()
+    torch.testing.assert_close(units[0](a, b), sum(f(a) + f(b) for f in filters))
+    torch.testing.assert_close(units[1](a, b), sum((f(a) - f(b)).abs() for f in filters))
+    models = [
+        m2s.create_model("m2snet", "test_efficientnet", pretrained=False, unit=u) for u in ("addition", "subtraction")
+    ]
+    assert models[0].state_dict().keys() == models[1].state_dict().keys()  # "no additional parameters"
+
+
+def test_ablation_options_refuse_what_is_no_row():
+    with pytest.raises(InputError, match="unknown unit 'adition': did you mean addition"):
+        m2s.create_model("m2snet", "test_efficientnet", pretrained=False, unit="adition")
+    with pytest.raises(InputError, match="orders 6: give the highest order of the triangle, 1 to 5"):
+        m2s.create_model("m2snet", "test_efficientnet", pretrained=False, orders=6)
+    with pytest.raises(InputError, match="orders 1 has no unit"):
+        m2s.create_model("m2snet", "test_efficientnet", pretrained=False, orders=1, style="aspp")
