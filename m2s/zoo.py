@@ -2,25 +2,26 @@
 
 from collections.abc import Callable
 
-import segmentation_models_pytorch as smp
 from torch import nn
 
+from m2s.baselines import AttentionUNet, ResUNetPP, unet, unetpp
+from m2s.baselines_breast import NUNet, SKUNet
+from m2s.baselines_transformers import TransUNet, UTNet
 from m2s.errors import InputError, unknown
 from m2s.network import M2SNet, MSNet
-from m2s.weights import create_timm
 
-
-def unet(encoder: str = "tf_efficientnet_lite0", pretrained: bool = True, num_classes: int = 1) -> nn.Module:
-    """U-Net (Ronneberger et al., 2015) with a timm encoder and the decoder of segmentation-models-pytorch."""
-    features, source = create_timm(encoder, pretrained, features_only=True)
-    model = smp.Unet(f"tu-{encoder}", encoder_weights=None, classes=num_classes)
-    model.encoder.model.load_state_dict(features.state_dict())
-    model.mean, model.std = tuple(features.pretrained_cfg["mean"]), tuple(features.pretrained_cfg["std"])
-    model.weights_source = source
-    return model
-
-
-MODELS: dict[str, Callable[..., nn.Module]] = {"m2snet": M2SNet, "msnet": MSNet, "unet": unet}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "m2snet": M2SNet,
+    "msnet": MSNet,
+    "unet": unet,
+    "unetpp": unetpp,
+    "attention_unet": AttentionUNet,
+    "resunetpp": ResUNetPP,
+    "utnet": UTNet,
+    "transunet": TransUNet,
+    "skunet": SKUNet,
+    "nunet": NUNet,
+}
 
 
 def list_models() -> list[str]:
