@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 from m2s import figures, runs
 from m2s.paths import data_label, results_dir
@@ -76,13 +77,13 @@ def bars(
     pairs = [(metric, dataset) for metric in metrics for dataset in columns]
     wide = len(columns) if len(columns) > 1 else len(metrics)
     high = -(-len(pairs) // wide)
-    size = (figures.TWO_COLUMNS, high * (0.17 * len(rows) + 0.65) + 0.35)
+    size = (figures.TWO_COLUMNS, high * (0.17 * len(rows) + 0.75) + 0.35)
     fig, axes = plt.subplots(high, wide, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for ax, (metric, dataset) in zip(axes.flat, pairs, strict=True):
         here = cells[(cells["metric"] == metric) & (cells["dataset"] == dataset)].set_index("row").reindex(rows)
         _bar_panel(ax, here, metric)
         made_up = "made-up " if (here["data"] == "made-up").any() else ""
-        ax.set_title(metric if len(columns) == 1 else fill(f"{made_up}{dataset}\n{metric}", 16, drop_whitespace=False))
+        ax.set_title(metric if len(columns) == 1 else f"{fill(f'{made_up}{dataset}', 16)}\n{metric}")
     axes[0, 0].invert_yaxis()
     if len(columns) == 1:
         fig.suptitle(f"{made_up}{columns[0]}", fontsize="medium")
@@ -105,7 +106,9 @@ def _bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
     ax.tick_params(axis="x", labelsize="x-small")
     for lane in y[here["ours"].isna()]:
         text = "published only" if here["status"].iloc[lane] == PUBLISHED else "not run"
-        ax.text(0.03, lane, text, transform=ax.get_yaxis_transform(), va="center", fontsize="x-small", color="0.4")
+        left = not here["paper"].iloc[lane] < ax.get_xlim()[1] / 2  # where the diamond is not
+        place = {"ha": "left" if left else "right", "va": "center", "transform": ax.get_yaxis_transform()}
+        ax.text(0.03 if left else 0.97, lane, text, fontsize="x-small", color="0.4", **place)
 
 
 def gap_plot(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up: bool = False) -> Figure | None:
@@ -176,6 +179,7 @@ def _interval_panel(ax: Axes, found: pd.DataFrame, names: Sequence[str], colours
     ax.plot(found["paper"], y, marker="D", markersize=4, **PAPER)
     ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
     ax.set_yticks(y, names)
+    ax.set_ylim(-0.5, len(found) - 0.5)
 
 
 def _interval_legend(fig: Figure, made_up: bool, colours: Mapping[str, str]) -> None:
@@ -208,8 +212,10 @@ def accuracy_against_cost(
     for row, cost in x.items():
         for kind in ("ours", "paper"):
             ax.annotate(row, (cost, means.loc[row, kind]), (4, 3), textcoords="offset points", fontsize="x-small")
-    ax.set(xscale="log", xlabel=costs.name, ylabel=f"{metric}, mean of {cells['dataset'].nunique()} sets")
-    ax.margins(x=0.2)
+    ax.set(xscale="log", xlabel=costs.name, ylabel=f"{metric}, mean of {cells['dataset'].nunique()} data sets")
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    ax.margins(x=0.2, y=0.1)
     ax.legend()
     return fig
 

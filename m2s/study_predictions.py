@@ -55,8 +55,8 @@ def qualitative(
         return None
     count, titles = len(found) + 2, STUDIES[study].datasets
     width = max(figures.TWO_COLUMNS, 1.25 * count)
-    shape = np.mean([sample.mask.shape[-2] / sample.mask.shape[-1] for _, sample in samples])
-    height = sum(width / count * shape + 0.45 for _ in samples) + 0.3
+    shape = np.mean([sample.mask.shape[0] / sample.mask.shape[1] for _, sample in samples])
+    height = (width / count * shape + 0.4) * len(samples) + 0.3
     fig, axes = plt.subplots(len(samples), count, figsize=(width, height), squeeze=False, layout="constrained")
     for line, ((dataset, image, why), sample) in zip(axes, samples, strict=True):
         figures.overlay(line[0], sample.image, title=_title(titles.get(dataset, dataset), image, why))
@@ -64,8 +64,7 @@ def qualitative(
     for column, (row, table) in enumerate(found.items(), 2):
         for ax, ((dataset, image, _), sample) in zip(axes[:, column], samples, strict=True):
             _draw(ax, sample, table.loc[(dataset, image)], folder, metric, fill(row, 18))
-    fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return fig
+    return _finish(fig)
 
 
 def failures(
@@ -93,8 +92,7 @@ def failures(
         ax.set_axis_off()
     for ax, ((dataset, image), sample) in zip(axes.flat, samples.items(), strict=False):
         _draw(ax, sample, found.loc[(dataset, image)], folder, metric, _title(titles.get(dataset, dataset), image))
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return fig
+    return _finish(fig)
 
 
 def _drawable(study: str, row: str, profile: str, data: str | Path, folder: Path) -> pd.DataFrame:
@@ -141,5 +139,13 @@ def _draw(ax: Axes, sample: datasets.Sample, cell: pd.Series, folder: Path, metr
     figures.overlay(ax, sample.image, sample.mask, prediction, title=f"{title}\n{metric} {cell[metric]:.2f}")
 
 
+def _finish(fig: Figure) -> Figure:
+    for ax in fig.axes:
+        ax.title.set_fontsize("x-small")  # names of images are long
+    handles, names = max((ax.get_legend_handles_labels() for ax in fig.axes), key=lambda found: len(found[1]))
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    return fig
+
+
 def _title(dataset: str, image: str, why: str = "") -> str:
-    return "\n".join(fill(part, 22) for part in (dataset, image, why) if part)
+    return f"{dataset}, {why}\n{fill(image, 24)}" if why else f"{dataset}\n{fill(image, 24)}"

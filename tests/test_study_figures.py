@@ -1,0 +1,230 @@
+"""The pictures of the studies: from made-up score frames, and from runs with random weights."""
+
+import json
+from dataclasses import asdict
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import save_file
+
+from m2s import data as datasets
+from m2s import runs, study_figures, study_predictions
+from m2s.studies import STUDIES
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def table(unit="", made_up=False):
+    """Two measured rows, one that is not run and one published only, on two data sets and two metrics."""
+    lines = []
+    for i, row in enumerate(("A", "B", "C", "D")):
+        for dataset in ("one", "two"):
+            for metric in ("mDice", "MAE"):
+                ours = (0.6 + 0.1 * i) * (100 if unit == "%" else 1) * (0.1 if metric == "MAE" else 1)
+                lines.append(
+                    {
+                        "row": row,
+                        "dataset": dataset,
+                        "metric": metric,
+                        "paper": ours * 1.1,
+                        "unit": unit,
+                        "ours": ours if i < 2 else np.nan,
+                        "sd": 0.02 if i == 0 else np.nan,
+                        "data": "made-up" if made_up else "real",
+                        "status": ("measured", "measured", "not run", "published only")[i],
+                    }
+                )
+    return pd.DataFrame(lines)
+
+
+def texts(fig):
+    return [text.get_text() for ax in fig.axes for text in ax.texts]
+
+
+def test_bars_show_ours_the_papers_and_what_is_not_run():
+    fig = study_figures.bars(table())
+    assert [ax.get_title() for ax in fig.axes] == ["one\nmDice", "two\nmDice", "one\nMAE", "two\nMAE"]
+    first = fig.axes[0]
+    assert [p.get_width() for p in first.patches[:2]] == pytest.approx([0.6, 0.7])
+    assert [t.get_text() for t in first.get_yticklabels()] == ["A", "B", "C"]  # D is published only
+    assert texts(fig) == ["not run"] * 4
+    diamonds = next(line for line in first.lines if line.get_marker() == "D")
+    assert list(diamonds.get_xdata()) == pytest.approx([0.66, 0.77, 0.88])
+    assert first.get_xlim() == (0, 1) and fig.axes[2].get_xlim()[1] < 0.2  # MAE is not stretched to 1
+    ends = first.collections[0].get_segments()[0]  # ± the standard deviation of A; B has one seed
+    assert [ends[0][0], ends[1][0]] == pytest.approx([0.58, 0.62])
+
+
+def test_bars_of_one_data_set_in_percent():
+    fig = study_figures.bars(table("%"), ["mDice", "MAE"], ["one"], ["A", "D"])
+    assert [ax.get_title() for ax in fig.axes] == ["mDice", "MAE"] and fig.get_suptitle() == "one"
+    assert fig.axes[0].get_xlim() == (0, 100) and texts(fig) == ["published only"] * 2
+
+
+def test_made_up_images_are_named():
+    fig = study_figures.bars(table(made_up=True))
+    assert fig.axes[0].get_title() == "made-up one\nmDice"
+    assert "the paper's, on the real sets" in [t.get_text() for t in fig.legends[0].get_texts()]
+
+
+def test_nothing_measured_gives_nothing(tmp_path, capsys):
+    waiting = table().query("status == 'not run'")
+    costs = pd.Series({"C": 1.0}, name="cost")
+    empty = pd.DataFrame(columns=["dataset", "image", "mDice"])
+    assert study_figures.bars(waiting) is None
+    assert study_figures.accuracy_against_cost(waiting, costs, "mDice") is None
+    assert study_figures.gap_plot({("A", "B"): pd.DataFrame()}, "mDice") is None
+    assert study_figures.ordering_plot(ordering().iloc[:0], "mDice") is None
+    assert study_figures.scatter_of_two(empty, scores([0.1]), "mDice") is None
+    assert study_figures.scores("polyps", "M2SNet", "smoke", "phantom", tmp_path).empty
+    assert study_figures.qualitative("polyps", ["M2SNet"], "smoke", "phantom", results=tmp_path) is None
+    assert study_figures.failures("polyps", "M2SNet", "smoke", "phantom", results=tmp_path) is None
+    study_figures.show(None, "20_bars", "smoke", "phantom")
+    assert "not run yet" in capsys.readouterr().out
+
+
+def gaps():
+    values = {"images": [60, 62], "difference": [0.02, -0.01], "low": [0.01, -0.04], "high": [0.03, 0.02]}
+    return pd.DataFrame(values | {"paper": [0.03, 0.001]}, index=["one", "two"])
+
+
+def test_gaps_have_intervals_and_the_papers_gap():
+    fig = study_figures.gap_plot({("A", "B"): gaps(), ("A", "C"): pd.DataFrame()}, "mDice", made_up=True)
+    assert [ax.get_title() for ax in fig.axes] == ["A − B"]
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["made-up one", "made-up two"]
+    ends = [c.get_segments()[0] for c in fig.axes[0].collections]
+    assert [x for line in ends for x, _ in line] == pytest.approx([0.01, 0.03, -0.04, 0.02])
+    assert fig.axes[0].get_ylim() == (1.5, -0.5)  # the first on top
+
+
+def ordering():
+    lines = [("one", "A", "B", "holds"), ("one", "C", "A", "reversed"), ("two", "A", "B", "undecided")]
+    frame = pd.DataFrame(lines, columns=["dataset", "row", "other", "verdict"])
+    return frame.assign(difference=[0.02, -0.03, 0.0], low=[0.01, -0.05, -0.1], high=[0.03, -0.01, 0.1], paper=0.05)
+
+
+def test_orderings_are_coloured_by_verdict():
+    fig = study_figures.ordering_plot(ordering(), "mDice")
+    assert [ax.get_title() for ax in fig.axes] == ["one", "two"]
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["A − B", "C − A"]
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ["holds", "reversed", "undecided", "the paper's"]
+    colours = [line.get_color() for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert colours == [study_figures.VERDICTS["holds"], study_figures.VERDICTS["reversed"]]
+
+
+def test_an_ordering_turned_to_one_row():
+    fig = study_figures.ordering_plot(ordering(), "mDice", row="A")
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["− B", "− C"]
+    ends = [c.get_segments()[0] for c in fig.axes[0].collections]
+    assert [x for line in ends for x, _ in line] == pytest.approx([0.01, 0.03, 0.01, 0.05])
+    diamonds = next(line for line in fig.axes[0].lines if line.get_marker() == "D")
+    assert list(diamonds.get_xdata()) == pytest.approx([0.05, -0.05])
+
+
+def test_accuracy_against_cost():
+    costs = pd.Series({"A": 9.0, "B": 17.5, "D": 40.0}, name="multiply-adds (G)")
+    ax = study_figures.accuracy_against_cost(table(), costs, "mDice").axes[0]
+    ours, paper = ax.lines
+    assert list(ours.get_xdata()) == [9, 17.5, 40] and list(ours.get_ydata()[:2]) == pytest.approx([0.6, 0.7])
+    assert np.isnan(ours.get_ydata()[2]) and paper.get_ydata()[2] == pytest.approx(0.99)
+    assert ax.get_xlabel() == "multiply-adds (G)" and ax.get_xscale() == "log"
+    missing = table()
+    missing.loc[(missing["row"] == "A") & (missing["dataset"] == "two"), "ours"] = np.nan
+    ours = study_figures.accuracy_against_cost(missing, costs, "mDice").axes[0].lines[0]
+    assert np.isnan(ours.get_ydata()[0])  # a mean over one set is not a mean over two
+
+
+def scores(values, dataset="one"):
+    names = [f"image{i}" for i in range(len(values))]
+    return pd.DataFrame({"dataset": dataset, "image": names, "mDice": values, "MAE": values})
+
+
+def test_scatter_pairs_by_name():
+    a, b = scores([0.9, 0.8, 0.1, 0.5]), scores([0.5, 0.7, 0.2]).iloc[::-1]
+    ax = study_figures.scatter_of_two(a, b, "mDice", ("A", "B")).axes[0]
+    points = sorted(map(tuple, np.asarray(ax.collections[0].get_offsets()).tolist()))
+    assert points == [(0.2, 0.1), (0.5, 0.9), (0.7, 0.8)]
+    assert ax.get_title() == "A better on 67% of 3 images" and ax.get_ylabel() == "mDice of A"
+    assert study_figures.scatter_of_two(a, b, "MAE", ("A", "B")).axes[0].get_title().startswith("A better on 33%")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The two rows of the polyp study that the smoke profile runs, with random weights and scores laid down."""
+    results, rng = tmp_path_factory.mktemp("results"), np.random.default_rng(0)
+    for row in ("MSNet", "M2SNet"):
+        run = STUDIES["polyps"].runs(row, "smoke", "phantom")[0]
+        folder = runs.folder_of(run, results)
+        folder.mkdir(parents=True)
+        parts = []
+        for name in run.test_sets[:2]:
+            names = datasets.load(name, "test", "phantom", run.test_limit).names
+            parts.append(pd.DataFrame({"dataset": name, "image": names, "mDice": rng.random(len(names)), "MAE": 0.1}))
+        pd.concat(parts).to_csv(folder / runs.SCORES, index=False)
+        (folder / runs.RECORD).write_text(json.dumps({"settings": asdict(run)}))
+        save_file({k: v.contiguous() for k, v in run.create(False).state_dict().items()}, folder / runs.MODEL)
+    return results
+
+
+def test_scores_of_a_row(finished):
+    found = study_figures.scores("polyps", "M2SNet", "smoke", "phantom", finished)
+    assert list(found["dataset"].unique()) == list(STUDIES["polyps"].datasets)[:2] and len(found) == 6
+    assert study_figures.scatter_of_two(found, found, "mDice").axes[0].get_title().startswith("a better on 0% of 6")
+
+
+def test_qualitative_chooses_the_median_and_the_worst(finished):
+    rows = ["U-Net", "MSNet", "M2SNet"]  # the first has no run here
+    fig = study_figures.qualitative("polyps", rows, "smoke", "phantom", results=finished)
+    titles = np.array([ax.get_title() for ax in fig.axes]).reshape(-1, 4)
+    assert titles.shape == (4, 4)  # two sets, median and worst; image, mask and two networks
+    assert [title.partition("\n")[0] for title in titles[:2, 0]] == ["ColonDB, median", "ColonDB, worst"]
+    assert titles[0, 2].startswith("MSNet\nmDice 0.") and titles[0, 3].startswith("M2SNet\nmDice 0.")
+    two = [study_figures.scores("polyps", row, "smoke", "phantom", finished) for row in rows[1:]]
+    mean = pd.concat(two).query("dataset == 'colondb'").groupby("image")["mDice"].mean().sort_values()
+    assert [title.partition("\n")[2].replace("\n", "") for title in titles[:2, 0]] == [mean.index[1], mean.index[0]]
+    unknown = {"colondb": ["no such image"]}
+    assert study_figures.qualitative("polyps", rows, "smoke", "phantom", unknown, results=finished) is None
+    one = study_figures.qualitative("polyps", rows, "smoke", "phantom", {"colondb": [mean.index[2]]}, results=finished)
+    assert len(one.axes) == 4
+
+
+def test_failures_are_the_worst_first(finished):
+    fig = study_figures.failures("polyps", "M2SNet", "smoke", "phantom", count=5, results=finished)
+    shown = [float(ax.get_title().rpartition(" ")[2]) for ax in fig.axes if ax.get_title()]
+    found = study_figures.scores("polyps", "M2SNet", "smoke", "phantom", finished)["mDice"]
+    assert shown == pytest.approx(sorted(found)[:5], abs=0.006) and len(fig.axes) == 8
+
+
+def test_without_a_checkpoint_or_the_images_nothing_is_drawn(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_predictions.runs, "MODEL", "gone.safetensors")
+    assert study_figures.qualitative("polyps", ["M2SNet"], "smoke", "phantom", results=finished) is None
+    monkeypatch.undo()
+
+    def absent(*_):
+        raise study_predictions.InputError("not found")
+
+    monkeypatch.setattr(study_predictions, "_load_images", absent)
+    assert study_figures.failures("polyps", "M2SNet", "smoke", "phantom", results=finished) is None
+
+
+def test_show_marks_and_keeps(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
+    monkeypatch.setattr(plt, "show", lambda: None)
+    for data, kind, patients, folder in (
+        ("phantom", "phantom", True, "figures"),
+        ("some/folder", "real", True, "notebooks"),
+        ("some/folder", "real", False, "figures"),
+    ):
+        fig = plt.figure()
+        study_figures.show(fig, f"20_{patients}", "smoke", data, patients)
+        assert (tmp_path / f"smoke-{kind}" / folder / f"20_{patients}.png").is_file()
+        assert [t.get_text() for t in fig.texts] == (["made-up images"] if kind == "phantom" else [])
