@@ -6,6 +6,8 @@ from torch import nn
 
 from m2s.baselines import AttentionUNet, ResUNetPP, unet, unetpp
 from m2s.baselines_breast import NUNet, SKUNet
+from m2s.baselines_lung import BCSNet, InfNet
+from m2s.baselines_polyps import SFA, ACSNet, PraNet
 from m2s.baselines_transformers import TransUNet, UTNet
 from m2s.errors import InputError, unknown
 from m2s.network import M2SNet, MSNet
@@ -19,6 +21,11 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resunetpp": ResUNetPP,
     "utnet": UTNet,
     "transunet": TransUNet,
+    "pranet": PraNet,
+    "sfa": SFA,
+    "acsnet": ACSNet,
+    "infnet": InfNet,
+    "bcsnet": BCSNet,
     "skunet": SKUNet,
     "nunet": NUNet,
 }

@@ -1,0 +1,173 @@
+"""PraNet, SFA, ACSNet, Inf-Net and BCS-Net: shapes, parameter counts, gradients, and that they learn."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from timm.layers import GlobalContext
+from torch import nn
+
+import m2s
+from m2s.baselines_lung import BCSNet, InfNet
+from m2s.baselines_polyps import SFA, ACSNet, NonLocal, PraNet, ReverseAttention, foreground
+from m2s.errors import InputError
+from m2s.losses import SegmentationLoss
+from m2s.units import ConvBNReLU
+
+TINY = "test_efficientnet"
+NETWORKS = {"pranet": PraNet, "sfa": SFA, "acsnet": ACSNet, "infnet": InfNet, "bcsnet": BCSNet}
+OUTPUTS = {"pranet": 4, "sfa": 1, "acsnet": 5, "infnet": 4, "bcsnet": 4}
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_logits_have_the_size_of_the_image(name):
+    for num_classes in (1, 3):
+        model = NETWORKS[name](TINY, pretrained=False, num_classes=num_classes).eval()
+        for height, width in ((64, 64), (96, 64), (33, 47), (32, 32)):
+            with torch.no_grad():
+                assert model(torch.randn(1, 3, height, width)).shape == (1, num_classes, height, width)
+    assert type(m2s.create_model(name, TINY, pretrained=False)) is NETWORKS[name]
+    assert len(model.mean) == len(model.std) == 3
+    assert model.weights_source
+    with pytest.raises(InputError, match="at least 32×32"):
+        model(torch.zeros(1, 3, 31, 64))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_encoder_that_starts_at_stride_4(name):
+    with torch.device("meta"):
+        model = NETWORKS[name]("convnext_atto", pretrained=False).eval()
+        assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 1, 64, 96)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_all_outputs_in_training_one_in_evaluation_and_it_is_the_first(name):
+    model = NETWORKS[name](TINY, pretrained=False, num_classes=3)
+    for part in model.modules():  # as in evaluation, but for the list of outputs
+        part.eval()
+    image = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        final = model(image)
+        model.training = True
+        outputs = model(image)
+    outputs = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+    assert [tuple(o.shape) for o in outputs] == [(2, 3, 64, 96)] * OUTPUTS[name]
+    assert torch.equal(outputs[0], final)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "classifier", "millions", "tolerance"),
+    [
+        ("pranet", "res2net50d", 2_049_000, 32.55, 0.005),  # counted with the backbone's unused classifier
+        ("pranet", "res2net50d", 0, 30.5, 0.05),  # revised M2SNet paper, Table 6
+        ("infnet", "res2net50d", 2_049_000, 33.12, 0.005),
+        ("infnet", "res2net50d", 0, 31.1, 0.05),  # Table 6
+    ],
+)
+def test_published_parameter_counts(name, encoder, classifier, millions, tolerance):
+    count = parameters(NETWORKS[name], encoder) + classifier
+    assert count / 1e6 == pytest.approx(millions, abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "count"),
+    [("acsnet", "resnet34", 29_452_817), ("sfa", "res2net50d", 27_226_633), ("bcsnet", "res2net50d", 26_368_864)],
+)
+def test_parameter_counts_not_verified_against_a_publication(name, encoder, count):
+    """A guard against changes by mistake. BCS-Net's is far below the 44.8 M of the revised M2SNet paper's Table 6."""
+    assert parameters(NETWORKS[name], encoder) == count
+
+
+def parameters(network, encoder: str) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in network(encoder, pretrained=False).parameters())
+
+
+def without_effect(model: nn.Module) -> set[int]:
+    """The ids of parameters that cannot matter in training, as they only add a constant that is taken out again."""
+    useless = []
+    for part in model.modules():
+        if isinstance(part, ConvBNReLU):
+            useless.append(part[0].bias)  # BatchNorm subtracts it
+        if isinstance(part, NonLocal):
+            useless += [part.key.bias, part.value.bias, part.out[0].bias]  # the softmax does, and the BatchNorm
+        if isinstance(part, GlobalContext):
+            useless.append(part.conv_attn.bias)  # the softmax does
+    if isinstance(model, PraNet):
+        # At 96 pixels E⁵ has 3×3 and E⁴ 6×6 pixels: the outer taps of kernels dilated by as much see nothing but zeros,
+        # so that these are 1×1 kernels before a BatchNorm.
+        useless += [branch[2][1].bias for branch in (*model.rfb[0].branches[1:], model.rfb[1].branches[3])]
+    return {id(parameter) for parameter in useless}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_loss_reaches_every_parameter(name):
+    model = NETWORKS[name](TINY, pretrained=False).double()  # double: rounding noise is far below any true gradient
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.uniform_(parameter)  # scales that start at zero keep what is before them from learning at first
+    outputs = model(torch.randn(2, 3, 96, 96, dtype=torch.float64))
+    SegmentationLoss()(outputs, torch.randint(2, (2, 1, 96, 96))).backward()
+    useless = without_effect(model)
+    for key, parameter in model.named_parameters():
+        assert (parameter.grad.abs().max() > 1e-13) == (id(parameter) not in useless), key
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_three_steps_lower_the_loss(name, num_classes):
+    model, loss = NETWORKS[name](TINY, pretrained=False, num_classes=num_classes), SegmentationLoss()
+    mask = torch.zeros(4, 1, 64, 64, dtype=torch.long)
+    mask[:, :, 16:40, 12:44] = 1
+    mask[:, :, 44:60, 40:60] = num_classes - 1
+    image = F.one_hot(mask[:, 0], 3).movedim(-1, 1).float() + 0.1 * torch.randn(4, 3, 64, 64)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    first = loss(model(image), mask)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss(model(image), mask).backward()
+        optimizer.step()
+    assert loss(model(image), mask) < 0.95 * first
+
+
+def test_foreground_is_the_sigmoid_or_the_largest_class_after_the_background():
+    one, three = torch.randn(2, 1, 4, 4), torch.randn(2, 3, 4, 4)
+    assert torch.equal(foreground(one), one.sigmoid())
+    assert torch.equal(foreground(three), torch.maximum(three[:, 1:2], three[:, 2:3]).sigmoid())
+
+
+def test_reverse_attention_looks_only_where_the_coarse_map_says_background():
+    attention = ReverseAttention(8, 1).eval()
+    coarse = torch.full((1, 1, 8, 8), 40.0)  # certain foreground: 1 − σ = 0 in single precision
+    a, b = torch.randn(2, 1, 8, 8, 8)
+    assert torch.equal(attention(a, coarse), attention(b, coarse))
+    assert not torch.equal(attention(a, -coarse), attention(b, -coarse))
+
+
+def test_the_edge_feature_guides_infnet():
+    model = InfNet(TINY, pretrained=False).eval()
+    levels = model.encoder(torch.randn(1, 3, 64, 64))
+    outputs = model.decode(levels)
+    levels[1] = levels[1] + torch.randn_like(levels[1])
+    changed = model.decode(levels)
+    assert torch.equal(outputs[3], changed[3])  # the coarse map is made from E³ … E⁵ alone
+    assert not torch.equal(outputs[0], changed[0])
+
+
+def test_non_local_starts_as_identity_and_attends_as_written():
+    block, x = NonLocal(8).eval(), torch.randn(2, 8, 6, 5)
+    assert torch.equal(block(x), x)
+    nn.init.ones_(block.out[1].weight)
+    keys, values = (F.max_pool2d(conv(x), 2, ceil_mode=True).flatten(2) for conv in (block.key, block.value))
+    weights = torch.einsum("ncq,nck->nqk", block.query(x).flatten(2), keys).softmax(-1)
+    attended = torch.einsum("nqk,nck->ncq", weights, values).reshape(2, 4, 6, 5)
+    torch.testing.assert_close(block(x), x + block.out(attended))
+
+
+def test_acsnet_keeps_the_first_feature_at_stride_2():
+    model = ACSNet(TINY, pretrained=False)
+    assert [level.shape[-1] for level in model.encoder(torch.zeros(2, 3, 64, 64))] == [32, 16, 8, 4, 2]
