@@ -1,0 +1,95 @@
+"""What a network costs: parameters, multiply-adds and speed (Table 6 of both versions of the M2SNet paper)."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from m2s.errors import InputError, unknown
+
+
+def count(model: nn.Module, size: int) -> dict[str, float]:
+    """Parameters and multiply-adds of a network for one image of ``size`` × ``size``, in evaluation mode.
+
+    The image has a shape but no values, so that nothing is computed: a second or two, whatever the size.
+
+    Returns:
+        ``Params_M``, millions of learned numbers; ``FLOPs_G``, 10⁹ multiply-adds of convolutions, matrix products and
+        attention, each counted once. Papers print them as FLOPs. Sums, norms and resizes are not counted.
+    """
+    was_training = model.training
+    # With gradients on: without them nn.TransformerEncoder takes a fused path, which the counter does not know.
+    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter, torch.enable_grad():
+        model.eval()(torch.zeros(1, 3, size, size))
+    model.train(was_training)
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"Params_M": parameters / 1e6, "FLOPs_G": counter.get_total_flops() / 2e9}
+
+
+def measure(
+    models: Mapping[str, Callable[[], nn.Module]],
+    size: int,
+    rounds: int = 5,
+    reference: str = "M2SNet",
+    device: str = "cpu",
+) -> pd.DataFrame:
+    """Cost and speed of networks side by side: in one process, taking turns, one image at a time, in evaluation mode.
+
+    A machine that is busy or slows down hits all of them alike, so the ratios hold better than the times do. A first
+    round that is not counted warms up; a progress line names the network at work.
+
+    Args:
+        models: a name and a function that builds the network, each; all are held in memory at once.
+        size: side of the images in pixels.
+        rounds: how often each network is timed.
+        reference: the name of the network that the others are compared with.
+        device: where to time, such as ``"cuda"``.
+
+    Returns:
+        A line per network: ``Params_M`` and ``FLOPs_G`` as :func:`count` gives them; ``FLOPs_ratio``, FLOPs over the
+        reference's; ``FPS``, images a second (median over rounds); ``speed_ratio``, the median over rounds of the
+        reference's time / own time, above 1 where faster; ``speed_low`` and ``speed_high``, the extremes over rounds.
+
+    Raises:
+        InputError: no rounds, or a reference that is none of the models.
+    """
+    if rounds < 1:
+        raise InputError(f"rounds is {rounds}: give at least 1")
+    if reference not in models:
+        raise unknown("reference network", reference, models)
+    networks = {name: build().eval() for name, build in models.items()}
+    table = pd.DataFrame({name: count(network, size) for name, network in networks.items()}).T
+    networks = {name: network.to(device) for name, network in networks.items()}
+    image = torch.randn(1, 3, size, size, device=device)
+    turns = [(round, name) for round in range(rounds + 1) for name in networks]
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+    progress = tqdm(turns, unit="image", leave=False, disable=not sys.stderr.isatty())
+    with torch.inference_mode():
+        for round, name in progress:
+            progress.set_description(name)
+            taken = _seconds(networks[name], image)
+            if round:
+                seconds[name].append(taken)
+    times = pd.DataFrame(seconds)
+    ratios = times.rdiv(times[reference], axis=0)
+    return table.assign(
+        FLOPs_ratio=table["FLOPs_G"] / table.loc[reference, "FLOPs_G"],
+        FPS=1 / times.median(),
+        speed_ratio=ratios.median(),
+        speed_low=ratios.min(),
+        speed_high=ratios.max(),
+    )
+
+
+def _seconds(network: nn.Module, image: Tensor) -> float:
+    start = time.perf_counter()
+    network(image)
+    if image.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
