@@ -209,11 +209,11 @@ class ACSNet(Baseline):
     Taken: at levels 4 … 1 the decoder puts together (1) local context, E^i weighted by 1 + (1 − |σ(p) − ½|/½), which is
     largest where the deeper prediction p is undecided; (2) the deeper decoder feature after a non-local block; (3) the
     level's global context (:class:`GlobalContextModule`); and selects among their channels by squeeze and excitation.
-    All five maps are supervised; the full-resolution one counts. E¹ has stride 2 here, without the max-pool.
+    All five maps are supervised; the shallowest counts. E¹ has stride 2 here, without the max-pool.
 
     Departs: the decoder has the widths of ResNet-34, the publication's encoder; other encoders' features are brought to
-    them by ConvBNReLU. The selection has biases; attention as :func:`foreground` for ``num_classes`` > 1. With
-    ResNet-34 it has 29.45 M parameters; the 29.4 M cited for it is second-hand, not verified in print.
+    them by ConvBNReLU. Each head stands before its level's upsampling; the selection has biases; ``num_classes`` > 1
+    (see :func:`foreground`). With ResNet-34 it has 29.45 M parameters (not verified against the publication).
     """
 
     def __init__(self, encoder: str = "res2net50d", pretrained: bool = True, num_classes: int = 1):
@@ -260,13 +260,13 @@ class SFA(Baseline):
     """SFA: selective feature aggregation with an area and a boundary branch (Fang et al., MICCAI 2019).
 
     Taken: one encoder and two decoders of the same form, for area and boundary; three up-concatenations, each a level
-    beside the next deeper one, that both decoders read; selective kernels (3, 5, 7) in the decoders' convolutions.
+    beside the next deeper one, that both decoders read; selective kernel modules in the decoders' convolutions.
 
     Departs: **the boundary branch has no loss of its own**, nor is there the publication's boundary-sensitive loss, as
     training here has no edge target; the area head reads both branches and passes its gradient to both. The encoder is
-    a timm one instead of the publication's, every feature has 64 channels, and the 5 and 7 of the selective kernels are
-    dilated 3×3 (Li et al., CVPR 2019; timm). The layers are ours where the abstract does not fix them; the parameter
-    count is not verified. One output, in training too.
+    a timm one instead of the publication's, every feature has 64 channels, and the selective kernels are 3, 5 and 7
+    wide, the wider ones as dilated 3×3 (Li et al., CVPR 2019; timm). The layers are ours where the abstract does not
+    fix them; the parameter count is not verified. One output, in training too.
     """
 
     def __init__(self, encoder: str = "res2net50d", pretrained: bool = True, num_classes: int = 1):
