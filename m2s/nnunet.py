@@ -74,7 +74,8 @@ def write_raw(
             for scoring). nnU-Net itself works at the images' own size.
 
     Raises:
-        InputError: a name that nnU-Net would not take, a folder that is there already, volumes, or classes that differ.
+        InputError: a name that nnU-Net would not take, a folder that is there already or cannot be written, volumes, or
+            classes that differ.
     """
     if not re.fullmatch(r"Dataset\d{3}_\w+", folder.name):
         raise InputError(f"nnU-Net does not take the name '{folder.name}': give for instance Dataset901_Polyps")
@@ -104,6 +105,8 @@ def write_raw(
         }
         (partial / "dataset.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         partial.rename(folder)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
