@@ -2,6 +2,7 @@
 # `m2s reproduce` calls it; on a cluster: snakemake --executor slurm --jobs 20 --config profile=paper data=/data/polyps
 # config: profile, data ("phantom" or a folder), results (the folder of all results), notebooks (their folder)
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -39,20 +40,30 @@ rule all:
         str(RESULTS / "runs.csv"),
 
 
-rule train:
-    output:
-        RECORD,
-    log:
-        str(RESULTS / "logs" / "{key}.log"),
-    params:
-        title=lambda wildcards: RUNS[wildcards.key].title,
-        folder=str(RESULTS / "runs" / "{key}"),
-    threads: lambda wildcards: RUNS[wildcards.key].threads
-    message:
-        "run {wildcards.key}: {params.title}"
-    shell:  # Snakemake makes the empty folder of an output, and a run publishes itself as a whole folder
-        "rmdir {params.folder:q} 2> /dev/null; exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
-        " --profile {PROFILE} --data {DATA:q} --key {wildcards.key} > {log:q} 2>&1"
+# Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
+# it any more: Snakemake would delete it first. (It makes the empty folder of an output, and a run publishes itself as a
+# whole folder: hence rmdir.)
+for number, batch in enumerate(studies.batches(PROFILE, DATA)):
+    todo = [run for run in batch if not Path(RECORD.format(key=run.key)).exists()]
+    if not todo:
+        continue
+
+    rule:
+        name:
+            f"train_{number}"
+        output:
+            [RECORD.format(key=run.key) for run in todo],
+        log:
+            str(RESULTS / "logs" / f"{todo[0].key}.log"),
+        params:
+            keys=" ".join(run.key for run in todo),
+            folders=" ".join(shlex.quote(str(RESULTS / "runs" / run.key)) for run in todo),
+        threads: todo[0].threads
+        message:
+            f"run {todo[0].key}: {todo[0].title}" + f" (and {len(todo) - 1} more)" * (len(todo) > 1)
+        shell:
+            "rmdir {params.folders} 2> /dev/null; exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
+            " --profile {PROFILE} --data {DATA:q} --key {params.keys} > {log:q} 2>&1"
 
 
 rule index:

@@ -44,16 +44,28 @@ def train(args: argparse.Namespace) -> None:
         return
     network = {name: getattr(args, name) for name in ("model", "encoder") if getattr(args, name) is not None}
     recipe = {name: getattr(args, name) for name in ("size", "epochs", "seed") if getattr(args, name) is not None}
-    if args.key:
-        if network or recipe:
-            raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
-        run = studies.find(args.profile, args.data, args.key)
-    else:
-        run = studies.runs(args.profile, args.data)[0]
+    results = paths.results_dir(args.profile, args.data)
+    if not args.key:
+        run = studies.STUDIES["polyps"].runs("M2SNet", args.profile, args.data)[0]
         run = replace(run, **network, recipe=replace(run.recipe, **recipe))
         run.create(pretrained=False)  # a name that does not exist is told before anything is written
-    print(f"run {run.key}: {run.title}", flush=True)
-    print(runs.execute(run, paths.results_dir(args.profile, args.data), args.data))
+        print(f"run {run.key}: {run.title}", flush=True)
+        print(runs.execute(run, results, args.data))
+        return
+    if network or recipe:
+        raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
+    failed = {}
+    for run in [studies.find(args.profile, args.data, key) for key in args.key]:
+        print(f"run {run.key}: {run.title}", flush=True)
+        try:
+            print(runs.execute(run, results, args.data), flush=True)
+        except (InputError, RunError) as error:  # the others do not depend on it
+            if len(args.key) == 1:
+                raise
+            failed[run.key] = str(error)
+            print(f"m2s: error: {error}", file=sys.stderr)
+    if failed:
+        raise RunError("; ".join(f"{key}: {error}" for key, error in failed.items()))
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -207,12 +219,12 @@ def build() -> Parser:
 
     sub = command(
         train,
-        "train one run, or go on with it; without --key, the profile's first run with your changes",
+        "train a run, or go on with it; without --key, the profile's M2SNet on polyps with your changes",
         "train --profile lab --model msnet --seed 1",
     )
     knobs(sub)
     sub.add_argument("--list", action="store_true", help="list the keys and titles of the profile's runs")
-    sub.add_argument("--key", help="the key of one run of that list")
+    sub.add_argument("--key", nargs="+", help="the keys of some runs of that list")
     sub.add_argument("--model", metavar="NAME", help="see m2s list")
     sub.add_argument("--encoder", metavar="NAME", help="a timm model name")
     sub.add_argument("--epochs", type=positive)

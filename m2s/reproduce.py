@@ -34,7 +34,9 @@ class Progress:
         """Take one line of Snakemake's output; return the number of a job that has just ended well or badly."""
         if match := re.match(r"Job (\d+): (.*)", line):
             self.titles[match[1]], self.started[match[1]] = match[2].strip(), time.monotonic()
-        elif match := re.match(r"(?:train|notebook|index) +(\d+)$", line):  # from the table of jobs before the first
+        elif match := re.match(
+            r"(?:train_\d+|notebook|index) +(\d+)$", line
+        ):  # from the table of jobs before the first
             self.total += int(match[1])
         elif (match := re.match(r"Finished jobid: (\d+)", line)) and match[1] in self.titles:
             self.done.append(match[1])
@@ -68,7 +70,8 @@ def reproduce(
     results = paths.results_dir(profile, data)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
     command += ["--directory", str(results), "--cores", str(cores or _cores())]
-    command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--nolock", "--nocolor"]
+    command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--keep-incomplete"]
+    command += ["--nolock", "--nocolor"]
     command += ["--dry-run"] if dry_run else []
     command += [str(results / target) for target in targets]
     command += ["--config", f"profile={profile}", f"data={data}", f"notebooks={notebooks}"]

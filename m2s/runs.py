@@ -5,9 +5,9 @@ import json
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from m2s import data as datasets
 from m2s.errors import InputError, NotFound
 from m2s.losses import SegmentationLoss
 from m2s.lossnet import LossNet
-from m2s.metrics import evaluate, summary
+from m2s.metrics import summary
+from m2s.metrics_cases import case_scores
 from m2s.paths import commit, data_label, whole_file
 from m2s.training import CHECKPOINT, Recipe, pick_device, predict, train
 from m2s.zoo import create_model
@@ -33,14 +34,22 @@ CODE_VERSION = 1
 
 RECORD, MODEL, SCORES = "record.json", "model.safetensors", "scores.csv"
 
+RELEASED_NORMALISATION = {
+    "mean": (124.55 / 255, 118.90 / 255, 102.94 / 255),
+    "std": (56.77 / 255, 55.97 / 255, 57.50 / 255),
+}
+"""Of the released training script, for RGB in [0, 1]; its prediction uses ImageNet's, and so do we."""
+
 
 @dataclass(frozen=True)
 class Run:
     """Everything that shapes a training, as plain values. Equal settings have equal keys.
 
-    ``train_limit`` takes that many images of each training set; ``options`` goes to :func:`m2s.create_model`;
-    ``lossnet`` names LossNet's fixed network, or is ``None``. The last three fields do not shape the trained weights
-    beyond rounding and are no part of the key.
+    ``train_sets`` and ``test_sets`` hold names of data sets, or ``"name/split"`` where the split is not "train" or
+    "test"; ``train_limit`` takes that many images of each training set; ``num_classes`` and ``options`` go to
+    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:data:`RELEASED_NORMALISATION`); ``lossnet``
+    names LossNet's fixed network, or is ``None``. The last three fields do not shape the trained weights beyond
+    rounding and are no part of the key.
     """
 
     data: str
@@ -48,7 +57,9 @@ class Run:
     encoder: str
     recipe: Recipe
     pretrained: bool = True
+    num_classes: int = 1
     options: tuple[tuple[str, object], ...] = ()
+    normalisation: str = "model"
     train_sets: tuple[str, ...] = ("kvasir", "clinicdb")
     train_limit: int | None = None
     loss_form: str = "published"
@@ -56,6 +67,7 @@ class Run:
     lossnet: str | None = None
     lossnet_resize: int | None = None
     lossnet_weight: float = 0.1
+    lossnet_pretrained: bool = True
     test_sets: tuple[str, ...] = field(default=(), compare=False)
     test_limit: int | None = field(default=None, compare=False)
     threads: int = field(default=1, compare=False)
@@ -72,22 +84,33 @@ class Run:
     def title(self) -> str:
         """One line for people: model, encoder, options, size, epochs, seed."""
         options = [f"{name}={value}" for name, value in self.options]
-        r = self.recipe
-        return ", ".join([self.model, self.encoder, *options, f"{r.size} px", f"{r.epochs} epochs", f"seed {r.seed}"])
+        r, sets = self.recipe, " ".join(self.train_sets)
+        parts = [self.model, self.encoder, *options, sets, f"{r.size} px", f"{r.epochs} epochs", f"seed {r.seed}"]
+        return ", ".join(parts)
 
     def create(self, pretrained: bool | None = None) -> nn.Module:
         """The network of this run, untrained; ``pretrained=False`` leaves its encoder random."""
         pretrained = self.pretrained if pretrained is None else pretrained
-        return create_model(self.model, self.encoder, pretrained, **dict(self.options))
+        return create_model(self.model, self.encoder, pretrained, self.num_classes, **dict(self.options))
 
     def create_loss(self) -> SegmentationLoss:
         """The training loss of this run."""
-        lossnet = LossNet(self.lossnet, resize=self.lossnet_resize) if self.lossnet else None
+        lossnet = LossNet(self.lossnet, self.lossnet_pretrained, self.lossnet_resize) if self.lossnet else None
         return SegmentationLoss(self.loss_form, self.loss_terms, lossnet, self.lossnet_weight)
 
     def load_train_set(self, root: str) -> datasets.ImageSet:
         """The training images, all sets joined; ``root`` is ``"phantom"`` or the folder of the data sets."""
-        return reduce(add, (datasets.load(n, "train", root, self.train_limit) for n in self.train_sets))
+        return reduce(add, (datasets.load(*split_of(n, "train"), root, self.train_limit) for n in self.train_sets))
+
+    def joined(self, other: "Run") -> "Run":
+        """This run, scored on the test sets of another one with the same key as well."""
+        return replace(self, test_sets=tuple(dict.fromkeys(self.test_sets + other.test_sets)))
+
+
+def split_of(name: str, default: str) -> tuple[str, str]:
+    """``"busi/fold1-train"`` → ``("busi", "fold1-train")``; ``"kvasir"`` → ``("kvasir", default)``."""
+    data_set, _, split = name.partition("/")
+    return data_set, split or default
 
 
 def folder_of(run: Run, results: Path) -> Path:
@@ -127,8 +150,11 @@ def execute(run: Run, results: Path, data: str) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
     if not (partial / MODEL).exists():
-        tensors = datasets.TensorSet(train_set, run.recipe.size, run.recipe.augment, run.recipe.seed)
+        tensors = _tensors(train_set, run.recipe)
+        own = {"mean": model.mean, "std": model.std}
+        vars(model).update(RELEASED_NORMALISATION if run.normalisation == "released" else own)
         train(model, loss, tensors, run.recipe, partial)
+        vars(model).update(own)
         state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         with whole_file(partial / MODEL) as temporary:
             save_file(state, temporary)
@@ -136,10 +162,9 @@ def execute(run: Run, results: Path, data: str) -> Path:
 
     start, tables, used = time.perf_counter(), [], [_describe(train_set)]
     for test_set in test_sets:
-        tables.append(score_set(model, test_set, run.recipe.size).assign(dataset=test_set.name))
+        tables.append(score_set(model, test_set, run.recipe.size))
         used.append(_describe(test_set))
-    scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "name": []})
-    scores = scores.rename(columns={"name": "image"}).set_index("dataset").reset_index()
+    scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "image": []})
     scores.round(5).to_csv(partial / SCORES, index=False)
     log = pd.read_csv(partial / "log.csv")
     record = {
@@ -162,12 +187,18 @@ def execute(run: Run, results: Path, data: str) -> Path:
     return folder
 
 
+@lru_cache(maxsize=1)  # runs in one process often train on the same images
+def _tensors(train_set: datasets.ImageSet, recipe: Recipe) -> datasets.TensorSet:
+    return datasets.TensorSet(train_set, recipe.size, recipe.augment, recipe.seed)
+
+
 def _find_test_sets(run: Run, data: str) -> tuple[list[datasets.ImageSet], dict[str, str]]:
     """The test sets that are there, and the reason for each that is not; one that is there but broken is an error."""
     found, missing = [], {}
-    for name in run.test_sets:
+    for test_set in run.test_sets:
+        name, split = split_of(test_set, "test")
         try:
-            found.append(datasets.load(name, "test", data, run.test_limit))
+            found.append(datasets.load(name, split, data, run.test_limit))
         except NotFound:
             missing[name] = f"{datasets.CATALOGUE[name].title} not found in the data folder"
             print(f"not scored: {missing[name]}", flush=True)
@@ -175,9 +206,20 @@ def _find_test_sets(run: Run, data: str) -> tuple[list[datasets.ImageSet], dict[
 
 
 def score_set(model: nn.Module, test_set: datasets.ImageSet, size: int) -> pd.DataFrame:
-    """A row of scores per image (``name`` and the released convention's columns), at the masks' own sizes."""
+    """Scores at the masks' own sizes (:func:`m2s.metrics_cases.case_scores`), one foreground class together.
+
+    A row per image and, for a model of several classes, per class: ``dataset`` (``"name"`` or ``"name:class"``),
+    ``image`` and a column per metric.
+    """
     model.eval().to(pick_device())
-    return evaluate((s.name, predict(model, s.image, size), s.mask) for s in test_set)
+    classes = datasets.CATALOGUE[test_set.name].classes
+    rows = []
+    for name, image, mask in test_set:
+        probabilities = predict(model, image, size)
+        mask = mask if probabilities.ndim == 3 else mask > 0
+        for suffix, scores in case_scores(probabilities, mask, classes if probabilities.ndim == 3 else classes[:1]):
+            rows.append({"dataset": test_set.name + suffix, "image": name, **scores})
+    return pd.DataFrame(rows)
 
 
 def load(run: Run, results: Path) -> dict | None:
@@ -203,8 +245,8 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise InputError(f"{folder} is not a finished run with a checkpoint: expected {RECORD} and {MODEL} in it")
     settings = json.loads((folder / RECORD).read_text())["settings"]
-    options = {name: value for name, value in settings["options"]}
-    model = create_model(settings["model"], settings["encoder"], pretrained=False, **options)
+    options, classes = dict(settings["options"]), settings.get("num_classes", 1)
+    model = create_model(settings["model"], settings["encoder"], False, classes, **options)
     try:
         model.load_state_dict(load_file(folder / MODEL))
     except Exception as error:

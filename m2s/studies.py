@@ -1,143 +1,47 @@
-"""A study is a published table: its rows are runs, its columns are scores. The one list of what is to be run."""
+"""The list of runs behind all published tables, for the engine, the notebooks and the command line."""
 
-from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 from m2s import data as datasets
-from m2s.errors import unknown
+from m2s import weights
+from m2s.errors import InputError, NotFound, unknown
 from m2s.paths import data_label
-from m2s.runs import Run
-from m2s.training import Recipe
+from m2s.profiles import PROFILES, Profile, find_profile
+from m2s.runs import Run, split_of
+from m2s.study import Study, Task
+from m2s.study_list import NOT_BUILT, STUDIES, TASKS
+
+__all__ = ["NOT_BUILT", "PROFILES", "STUDIES", "TASKS", "Profile", "Study", "Task"]
 
 
-@dataclass(frozen=True)
-class Profile:
-    """How large everything is. ``train_limit`` and ``test_limit`` count images of each data set.
-
-    ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as LossNet, whose
-    gradients are about ten times larger, 0.1 drives short trainings to all background (notebook 03).
-    """
-
-    purpose: str
-    recipe: Recipe
-    encoder: str = "tf_efficientnet_lite0"
-    pretrained: bool = True
-    lossnet: str = "tf_efficientnet_lite0"
-    lossnet_resize: int | None = None
-    lossnet_weight: float = 0.1
-    train_limit: int | None = None
-    test_limit: int | None = None
-    seeds: tuple[int, ...] = (0,)
-    threads: int = 1
+def lacking(run: Run, data: str) -> str:
+    """What a run needs and does not find, as the reason for which it is not run; "" if all is there."""
+    if data_label(data) == "real":
+        for name in run.train_sets:
+            if reason := _no_images(*split_of(name, "train"), data):
+                return f"not run: {reason}"
+    networks = [run.encoder] * run.pretrained + [run.lossnet] * bool(run.lossnet and run.lossnet_pretrained)
+    for name in networks:
+        if not weights.available(name):
+            return f"not run: no pretrained weights of {name} were at hand (a file in M2S_WEIGHTS, or timm's hub)"
+    return ""
 
 
-PROFILES = {
-    "smoke": Profile(
-        "tests: seconds, its scores mean nothing",
-        Recipe(size=64, epochs=2, batch_size=4),
-        encoder="test_efficientnet",
-        pretrained=False,
-        lossnet_resize=32,
-        lossnet_weight=0.001,
-        train_limit=4,
-        test_limit=3,
-    ),
-    "lab": Profile(
-        "a class on laptops, the default",
-        Recipe(size=128, epochs=10, batch_size=8),
-        lossnet_weight=0.001,
-        train_limit=100,
-        test_limit=30,
-    ),
-    "full": Profile("real data on a CPU or one small GPU", Recipe(size=160, epochs=12)),
-    "paper": Profile(
-        "the paper's own settings, for a GPU",
-        Recipe(),
-        encoder="res2net50d",
-        lossnet="vgg16",
-        lossnet_resize=224,
-        seeds=(0, 1, 2),
-        threads=8,
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Study:
-    """One published table beside our runs.
-
-    ``rows`` maps the table's row names to the settings that differ from the profile's run, or to the reason for which
-    a row is not run. ``datasets`` maps our names of the test sets to the table's. ``metrics`` are the table's columns,
-    named as :func:`m2s.score` names them.
-    """
-
-    title: str
-    published: str
-    notebook: str
-    datasets: dict[str, str]
-    metrics: tuple[str, ...]
-    rows: dict[str, dict[str, object] | str] = field(default_factory=dict)
-
-    def runs(self, row: str, profile: str, data: str) -> list[Run]:
-        """The runs of one row, a seed each; none for a row that is not run."""
-        settings = self.rows[row]
-        if isinstance(settings, str):
-            return []
-        p = PROFILES[profile]
-        base = {
-            "encoder": p.encoder,
-            "pretrained": p.pretrained,
-            "lossnet": p.lossnet,
-            "lossnet_resize": p.lossnet_resize,
-            "lossnet_weight": p.lossnet_weight,
-            "train_limit": p.train_limit,
-            "test_sets": tuple(self.datasets),
-            "test_limit": p.test_limit,
-            "threads": p.threads,
-        }
-        recipes = [Recipe(**{**vars(p.recipe), "seed": seed}) for seed in p.seeds]
-        return [Run(data=data_label(data), recipe=recipe, **{**base, **settings}) for recipe in recipes]
-
-
-NOT_BUILT = "published only: this network is not built here yet"
-
-STUDIES = {
-    "polyps": Study(
-        title="Table 1: image polyp segmentation",
-        published="m2snet_v1_table01",
-        notebook="20_polyp_table",
-        datasets={
-            "colondb": "ColonDB",
-            "etis": "ETIS",
-            "kvasir": "Kvasir",
-            "cvc300": "CVC-300",
-            "clinicdb": "ClinicDB",
-        },
-        metrics=("mDice", "mIoU", "wFm", "Sm", "Em", "MAE"),
-        rows={
-            # LossNet belongs to MSNet and M2SNet; the U-Net is trained with the IoU and BCE terms alone.
-            "U-Net": {"model": "unet", "lossnet": None, "lossnet_resize": None, "lossnet_weight": 0.1},
-            "U-Net++": NOT_BUILT,
-            "Attention U-Net": NOT_BUILT,
-            "UTNet": NOT_BUILT,
-            "TransUNet": NOT_BUILT,
-            "SFA": NOT_BUILT,
-            "PraNet": NOT_BUILT,
-            "MSNet": {"model": "msnet"},
-            "M2SNet": {"model": "m2snet"},
-        },
-    ),
-}
-
-
-def check_profile(profile: str) -> None:
-    """Raise :class:`m2s.errors.InputError` for a profile that does not exist."""
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
+@lru_cache
+def _no_images(name: str, split: str, root: str) -> str:
+    if not Path(root).is_dir():  # results are shown without their data as well
+        return ""
+    try:
+        datasets.load(name, split, root)
+    except NotFound:
+        return f"{datasets.CATALOGUE[name].title} not found in the data folder"
+    return ""
 
 
 def study_runs(study: str, profile: str, data: str) -> list[Run]:
-    """Every run of one study, row by row."""
-    check_profile(profile)
+    """Every run of one study, row by row, whether or not what it needs is there."""
+    find_profile(profile)
     if study not in STUDIES:
         raise unknown("study", study, STUDIES)
     chosen = STUDIES[study]
@@ -145,13 +49,33 @@ def study_runs(study: str, profile: str, data: str) -> list[Run]:
 
 
 def runs(profile: str, data: str) -> list[Run]:
-    """Every run of every study, each once, M2SNet's first: the list that the engine works through."""
-    check_profile(profile)
-    if data_label(data) == "real":
-        for name in ("kvasir", "clinicdb"):
-            datasets.load(name, "train", data)  # a wrong folder is an error here, before anything starts
+    """Every run of every study that the data and weights at hand allow, each once: what the engine works through.
+
+    Table by table, and the first seeds of all before the second ones, so that a run over several days has something of
+    everything early. Raises :class:`m2s.errors.InputError` for an unknown profile, and where nothing can be run.
+    """
+    if data_label(data) == "real" and not Path(data).is_dir():
+        raise InputError(f"no such folder: {data}; give the folder that holds the data sets, or 'phantom'")
     every = [run for study in STUDIES for run in study_runs(study, profile, data)]
-    return sorted({run.key: run for run in every}.values(), key=lambda run: (run.model != "m2snet", run.key))
+    wanted: dict[str, Run] = {}
+    for run in every:  # the same run in two tables is scored on the test sets of both
+        known = wanted.get(run.key)
+        wanted[run.key] = run if known is None else known.joined(run)
+    reasons = {key: lacking(run, data) for key, run in wanted.items()}
+    found = [run for key, run in wanted.items() if not reasons[key]]
+    if not found:
+        told = "; ".join(dict.fromkeys(reason.removeprefix("not run: ") for reason in reasons.values()))
+        raise InputError(f"nothing to run with profile {profile}: {told}")
+    return sorted(found, key=lambda run: run.recipe.seed)
+
+
+def batches(profile: str, data: str) -> list[list[Run]]:
+    """The runs in the groups that share one process: one task and size after the other, ``Profile.batch`` in each."""
+    size = find_profile(profile).batch
+    groups: dict[tuple, list[Run]] = {}
+    for run in runs(profile, data):
+        groups.setdefault((run.recipe.seed, run.recipe.size, run.num_classes, run.train_sets), []).append(run)
+    return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
 
 def find(profile: str, data: str, key: str) -> Run:
@@ -167,5 +91,9 @@ def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
     if notebook == "90_paper_versus_ours":
         return runs(profile, data)
     if notebook == "00_start_here":  # predicts with the first M2SNet
-        return STUDIES["polyps"].runs("M2SNet", profile, data)[:1]
-    return [run for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)]
+        shown = {run.key for run in STUDIES["polyps"].runs("M2SNet", profile, data)[:1]}
+    else:
+        shown = {
+            run.key for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)
+        }
+    return [run for run in runs(profile, data) if run.key in shown]

@@ -8,10 +8,10 @@ import pandas as pd
 
 from m2s import published, runs
 from m2s.data import CATALOGUE
-from m2s.errors import InputError, unknown
+from m2s.errors import InputError
 from m2s.paths import data_label, results_dir, whole_file
-from m2s.runs import Run
-from m2s.studies import STUDIES, Study, study_runs
+from m2s.runs import Run, split_of
+from m2s.studies import STUDIES, Study, lacking, study_runs
 
 MEASURED, PUBLISHED, NOT_RUN = "measured", "published only", "not run"
 """How a cell came to be. ``reason`` says why, or, for a measured one, what differs from the profile ``paper``."""
@@ -24,7 +24,10 @@ REPRINTS = {
 
 KEYS = ["row", "dataset", "metric"]
 OURS = ["ours", "sd", "seeds", "seed_list", "images", "data", "status", "reason", "runs"]
-LOWER_IS_BETTER = ("MAE",)
+LOWER_IS_BETTER = ("MAE", "ASD", "HD95", "MED", "FLOPs_G", "Params_M")
+METRICS = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
+"""What is shown of the polyp sets where no paper prints a table."""
+EXTRA = "no paper prints this"
 
 Finished = tuple[Run, dict, pd.DataFrame]
 """A run with its record and its scores."""
@@ -34,45 +37,72 @@ def compare(study: str, profile: str, data: str | Path, results: Path | None = N
     """A study's table in long form: one line for each row, data set and metric, in the order of print.
 
     Columns: row, dataset, metric as printed; ``paper``, ``paper_spread``, ``unit``, ``doubt`` as published; ``ours``,
-    the mean over images and then over seeds, in the paper's unit; ``sd``, the standard deviation over seeds (NaN for a
-    single one); ``seeds`` (how many), ``seed_list``, ``images`` (test images); ``data``, whose images ours are about,
-    "real" or "made-up"; ``status`` and ``reason``; ``runs``, the keys of the runs behind the cell. ``ours`` is NaN
-    unless ``status`` is "measured". ``results`` is the folder of one profile, by default :func:`m2s.results_dir`.
+    the mean over images and then over runs, in the paper's unit; ``sd``, the standard deviation over the folds of a
+    cross-validation, else over seeds (NaN for a single one); ``seeds`` (how many), ``seed_list``, ``images`` (test
+    images); ``data``, whose images ours are about, "real" or "made-up"; ``status`` and ``reason``; ``runs``, the keys
+    of the runs behind the cell. ``ours`` is NaN unless ``status`` is "measured". What we measured and no paper prints
+    comes last, with an empty ``paper``. ``results`` is the folder of one profile, by default :func:`m2s.results_dir`.
 
     Raises InputError for an unknown study or profile, and for a score file that does not agree with its record.
     """
-    rows, folder = _runs_by_row(study, profile, data), Path(results or results_dir(profile, data))
-    chosen = STUDIES[study]
-    here = {theirs: ours for ours, theirs in chosen.datasets.items()}
-    finished = {row: _finished(wanted, folder) for row, wanted in rows.items()}
-    printed = published.load(chosen.published)
-    covered = printed["row"].isin(rows) & printed["dataset"].isin(here) & printed["metric"].isin(chosen.metrics)
-    printed = printed.loc[covered, [*KEYS, "value", "spread", "unit", "doubt"]]
-    printed = printed.rename(columns={"value": "paper", "spread": "paper_spread"})
+    study_runs(study, profile, str(data))  # tells unknown names
+    chosen, folder = STUDIES[study], Path(results or results_dir(profile, data))
+    cells = _cells(chosen, profile, str(data))
     parts = []
-    for (row, dataset), cells in printed.groupby(["row", "dataset"], sort=False):
-        how = {
-            "seeds": 0,
-            "seed_list": "",
-            "images": 0,
-            "data": _kind(data),
-            "status": NOT_RUN,
-            "reason": "",
-            "runs": "",
-        }
-        scores = pd.DataFrame(columns=chosen.metrics, dtype=float)
-        if not rows[row]:
-            how |= {"status": PUBLISHED, "reason": chosen.rows[row]}
-        elif not finished[row]:
-            how["reason"] = _not_yet(chosen, profile, data)
-        else:
-            paper = chosen.runs(row, "paper", str(data))[0]
-            scores, measured = _measured(finished[row], here[dataset], len(rows[row]), paper)
-            how |= measured
-        scale = np.where(cells["unit"] == "%", 100, 1)  # our scores are fractions
-        ours, sd = (cells["metric"].map(values).astype(float) * scale for values in (scores.mean(), scores.std()))
-        parts.append(cells.assign(ours=ours, sd=sd, **how))
-    return pd.concat(parts).sort_index().reset_index(drop=True)
+    for (row, dataset), part in cells.groupby(["row", "dataset"], sort=False):
+        scores, how = _cell(chosen, row, dataset, profile, str(data), folder)
+        scale = np.where(part["unit"] == "%", 100, 1)  # our scores are fractions
+        ours, sd = (part["metric"].map(values).astype(float) * scale for values in (scores.mean(), scores.std()))
+        part = part.assign(ours=ours, sd=sd, **how)
+        if how["status"] == MEASURED and part["ours"].isna().any():
+            lost = part["ours"].isna()
+            part.loc[lost, ["status", "reason"]] = [NOT_RUN, "not run: the scores were written without this metric"]
+        parts.append(part)
+    table = pd.concat(parts).sort_index().reset_index(drop=True)
+    shown = table[(table["doubt"] != EXTRA) | (table["status"] == MEASURED) | (not chosen.published)]
+    return shown.replace({"doubt": {EXTRA: ""}}).reset_index(drop=True)
+
+
+def _cells(study: Study, profile: str, data: str) -> pd.DataFrame:
+    """The printed cells that a study covers, and after them those that only its runs have."""
+    here = {theirs: task for task in study.tasks.values() for theirs in task.datasets.values()}
+    extra = list(study.rows)
+    if study.published:
+        printed = published.load(study.published)
+        printed = printed[printed["row"].isin(study.rows) & printed["dataset"].isin(here)]
+    else:
+        printed = published.load().iloc[:0]
+    printed = printed[[*KEYS, "value", "spread", "unit", "doubt"]].rename(
+        columns={"value": "paper", "spread": "paper_spread"}
+    )
+    metrics = {}  # of each task as printed
+    for dataset, part in printed.groupby("dataset", sort=False):
+        metrics.setdefault(here[dataset].title, list(part["metric"].unique()))
+    known, rows = set(printed["dataset"]), []
+    for task in study.tasks_of(profile, data).values():
+        like = metrics.get(task.title) or next(iter(metrics.values()), METRICS)
+        for row in extra:
+            rows += [(row, theirs, m) for theirs in task.datasets.values() if theirs not in known for m in like]
+    ours = pd.DataFrame(rows, columns=KEYS).assign(paper=np.nan, paper_spread=np.nan, unit="", doubt=EXTRA)
+    return pd.concat([printed, ours], ignore_index=True) if len(ours) else printed.reset_index(drop=True)
+
+
+def _cell(
+    study: Study, row: str, dataset: str, profile: str, data: str, folder: Path
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """The mean scores of one row on one data set, a line per seed or fold, and how they came to be."""
+    how = {"seeds": 0, "seed_list": "", "images": 0, "data": _kind(data), "status": NOT_RUN, "reason": "", "runs": ""}
+    scores = pd.DataFrame(dtype=float)
+    name, task = next((n, t) for n, t in study.tasks.items() if dataset in t.datasets.values())
+    label = next(ours for ours, theirs in task.datasets.items() if theirs == dataset)
+    if reason := study.why_not(row, profile, data, name):
+        return scores, how | {"status": PUBLISHED if reason.startswith(PUBLISHED) else NOT_RUN, "reason": reason}
+    wanted = study.runs(row, profile, data, name)
+    if not (finished := _finished(wanted, folder)):
+        return scores, how | {"reason": lacking(wanted[0], data) or _not_yet(study, profile, data)}
+    paper = study.runs(row, "paper", data, name)[0]
+    scores, measured = _measured(finished, label, wanted, paper)
+    return scores, how | measured
 
 
 def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.DataFrame:
@@ -85,81 +115,30 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
     covered = []
     for name, study in STUDIES.items():
         ours = compare(name, profile, data, results)[[*KEYS, *OURS]]
-        covered += [ours.assign(name=table) for table in {study.published, REPRINTS.get(study.published)} if table]
+        covered += [ours.assign(name=table) for table in _reprints(study.published)]
     table = printed.merge(pd.concat(covered), on=["name", *KEYS], how="left", validate="one_to_one")
-    uncovered = {"status": NOT_RUN, "reason": "not run: no study yet", "seed_list": "", "data": "", "runs": ""}
+    uncovered = {
+        "status": NOT_RUN,
+        "reason": "not run: no study covers this table",
+        "seed_list": "",
+        "data": "",
+        "runs": "",
+    }
     table = table.fillna(uncovered | {"seeds": 0, "images": 0}).astype({"seeds": int, "images": int})
     return table[["name", *table.columns.drop("name")]]
 
 
-def gaps(
-    study: str, row: str, other: str, metric: str, profile: str, data: str | Path, results: Path | None = None
-) -> pd.DataFrame:
-    """How far ``row`` is ahead of ``other`` on each data set: the paper's gap, and ours with its paired bootstrap.
-
-    Positive is better, also for errors such as MAE. Scores are averaged over seeds per image first. The columns of
-    :func:`paired_bootstrap`, and ``paper``; a data set without scores of both is left out. Ours are fractions.
-    """
-    rows, folder = _runs_by_row(study, profile, data), Path(results or results_dir(profile, data))
-    for name in (row, other):
-        if name not in rows:
-            raise unknown(f"row of study {study}", name, rows)
-    chosen = STUDIES[study]
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    scores = [[scores for *_, scores in _finished(rows[name], folder)] for name in (row, other)]
-    if not all(scores):
-        empty = pd.DataFrame(columns=["images", "difference", "low", "high", "share", "paper"], dtype=float)
-        return empty.rename_axis("dataset")
-    a, b = (pd.concat(s).groupby(["dataset", "image"], sort=False)[[metric]].mean() * sign for s in scores)
-    common = a.index.unique("dataset").intersection(b.index.unique("dataset"), sort=False)
-    table = paired_bootstrap(a.loc[common].reset_index(), b.loc[common].reset_index(), metric)
-    printed = published.load(chosen.published).set_index(KEYS)["value"]
-    paper = [sign * (printed[row, d, metric] - printed[other, d, metric]) for d in map(chosen.datasets.get, common)]
-    return table.assign(paper=paper).rename(index=chosen.datasets)
-
-
-def paired_bootstrap(
-    a: pd.DataFrame, b: pd.DataFrame, metric: str = "mDice", n: int = 2000, seed: int = 0
-) -> pd.DataFrame:
-    """How much of the difference of two networks is chance in the choice of the test images.
-
-    The images of each data set are drawn n times with replacement, and the mean of a − b taken over the same images of
-    both. This leaves out what training again with another seed would change, and that frames of one video are not
-    independent: the true uncertainty is larger.
-
-    Args:
-        a, b: scores as :func:`m2s.runs.load_scores` gives them (dataset, image, metrics), of the same images.
-
-    Returns:
-        A row per data set: ``images``, ``difference`` (mean of a − b), ``low`` and ``high`` (95 % percentile interval),
-        ``share`` (of the draws with a above b; draws of a tie count half).
-
-    Raises:
-        InputError: the metric is unknown, or the images differ.
-    """
-    for scores in (a, b):
-        if metric not in scores:
-            raise unknown("metric", metric, scores.columns.drop(["dataset", "image"]))
-    pairs = a.merge(b, on=["dataset", "image"], suffixes=("_a", "_b"))
-    if not len(a) == len(b) == len(pairs) or a.duplicated(["dataset", "image"]).any():
-        raise InputError("the two runs were not scored on the same images, so they cannot be compared in pairs")
-    differences = (pairs[f"{metric}_a"] - pairs[f"{metric}_b"]).groupby(pairs["dataset"], sort=False)
-    rows = {}
-    for dataset, difference in differences:
-        values = difference.to_numpy()
-        draws = np.random.default_rng(seed).integers(0, len(values), (n, len(values)))
-        means = values[draws].mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        share = (means > 0).mean() + (means == 0).mean() / 2
-        rows[dataset] = {"images": len(values), "difference": values.mean(), "low": low, "high": high, "share": share}
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"images": int}).rename_axis("dataset")
-
-
 def records(study: str, profile: str, data: str | Path, results: Path | None = None) -> dict[str, list[dict]]:
     """The records of a study's finished runs, by row; an empty list for a row that is not run, or not yet."""
-    folder = Path(results or results_dir(profile, data))
-    rows = _runs_by_row(study, profile, data)
-    return {row: [record for _, record, _ in _finished(wanted, folder)] for row, wanted in rows.items()}
+    found = finished(study, profile, data, results)
+    return {row: [record for _, record, _ in runs] for row, runs in found.items()}
+
+
+def finished(study: str, profile: str, data: str | Path, results: Path | None = None) -> dict[str, list[Finished]]:
+    """A study's finished runs with their records and scores, by row."""
+    study_runs(study, profile, str(data))  # tells unknown names
+    folder, chosen = Path(results or results_dir(profile, data)), STUDIES[study]
+    return {row: _finished(chosen.runs(row, profile, str(data)), folder) for row in chosen.rows}
 
 
 def settings_line(profile: str, data: str | Path, found: Iterable[dict]) -> str:
@@ -242,11 +221,6 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def _runs_by_row(study: str, profile: str, data: str | Path) -> dict[str, list[Run]]:
-    study_runs(study, profile, str(data))  # tells unknown names
-    return {row: STUDIES[study].runs(row, profile, str(data)) for row in STUDIES[study].rows}
-
-
 def _finished(wanted: Iterable[Run], folder: Path) -> list[Finished]:
     """Those of the runs that have a record, with their scores; the two must agree on the number of images."""
     found = []
@@ -257,37 +231,68 @@ def _finished(wanted: Iterable[Run], folder: Path) -> list[Finished]:
         if not path.is_file():
             raise InputError(f"{path} is missing, though the run has a record: delete the record to score it again")
         scores = runs.load_scores(run, folder)
-        told = {d["name"]: d["images"] for d in record["data"] if d["split"] == "test"}
-        if (held := scores["dataset"].value_counts().to_dict()) != told:
-            raise InputError(f"{path} holds {held} images and its record says {told}: delete the record to score again")
+        told = {d["name"]: d["images"] for d in record["data"][1:]}  # the first is the training set
+        held = scores.assign(dataset=scores["dataset"].str.split(":").str[0]).groupby("dataset")["image"].nunique()
+        if held.to_dict() != told:
+            raise InputError(
+                f"{path} holds {held.to_dict()} images and its record says {told}: delete the record to score again"
+            )
         found.append((run, record, scores))
     return found
 
 
-def _measured(finished: list[Finished], dataset: str, seeds: int, paper: Run) -> tuple[pd.DataFrame, dict[str, object]]:
-    """The mean scores of one row on one data set, a line per seed, and how they came to be; or why there are none."""
-    scored = [(run, scores[scores["dataset"] == dataset]) for run, _, scores in finished]
+def _measured(
+    finished: list[Finished], label: str, wanted: list[Run], paper: Run
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """The mean scores on one data set, a line per fold or seed, and how they came to be; or why there are none."""
+    scored = [(run, scores[scores["dataset"] == label]) for run, _, scores in finished]
     scored = [(run, scores) for run, scores in scored if len(scores)]
+    name = label.split(":")[0]
     if not scored:
         record = finished[0][1]
-        missing = record["missing"].get(dataset, f"{record['key']} was not scored on this set: delete its record")
+        missing = record["missing"].get(name, f"{record['key']} was not scored on this set: delete its record")
         return pd.DataFrame(dtype=float), {"reason": f"not run: {missing}"}
     here, images = scored[0][0], min(len(scores) for _, scores in scored)
+    means = pd.DataFrame(
+        [
+            {"fold": " ".join(_fold(run)), "seed": run.recipe.seed}
+            | scores.drop(columns=["dataset", "image"]).mean().to_dict()
+            for run, scores in scored
+        ]
+    )
+    folds, seeds = (list(dict.fromkeys(of(run) for run in wanted)) for of in (_fold, lambda run: run.recipe.seed))
+    done = list(dict.fromkeys(_fold(run) for run, _ in scored))
     notes = ["made-up images, not the paper's data"] if here.data == "phantom" else []
     if (ours := _settings(here)) != (theirs := _settings(paper)):
         notes.append(f"here {ours}; profile paper: {theirs}")
-    if images < CATALOGUE[dataset].counts["test"]:
+    if images < (CATALOGUE[name].counts.get(split_of(_test_set(here, name), "test")[1], images)):
         notes.append(f"{images} test images")
-    if len(scored) < seeds:
-        notes.append(f"{len(scored)} of {seeds} seeds so far")
-    return pd.DataFrame([scores.drop(columns=["dataset", "image"]).mean() for _, scores in scored]), {
-        "seeds": len(scored),
-        "seed_list": " ".join(str(run.recipe.seed) for run, _ in scored),
+    if len(folds) > 1:
+        notes.append(f"mean and spread over {len(done)} folds" + (f" of {len(folds)} so far" if done != folds else ""))
+    if (trained := means["seed"].nunique()) < len(seeds):
+        notes.append(f"{trained} of {len(seeds)} seeds so far")
+    return means.groupby("fold" if len(done) > 1 else "seed").mean(numeric_only=True), {
+        "seeds": trained,
+        "seed_list": " ".join(map(str, sorted(means["seed"].unique()))),
         "images": images,
         "status": MEASURED,
         "reason": "; ".join(notes) or "the settings of the profile paper",
         "runs": " ".join(run.key for run, _ in scored),
     }
+
+
+def _test_set(run: Run, name: str) -> str:
+    return next(test_set for test_set in run.test_sets if split_of(test_set, "test")[0] == name)
+
+
+def _fold(run: Run) -> tuple[str, ...]:
+    return run.train_sets
+
+
+def _reprints(name: str) -> set[str]:
+    """A printed table and, where the other version of the paper has it too, that one."""
+    pairs = REPRINTS | {revised: first for first, revised in REPRINTS.items()}
+    return {table for table in (name, pairs.get(name)) if table}
 
 
 def _settings(run: Run) -> str:

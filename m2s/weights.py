@@ -2,8 +2,10 @@
 
 import logging
 import os
+from functools import lru_cache
 from pathlib import Path
 
+import huggingface_hub
 import timm
 import torch
 from safetensors.torch import load_file
@@ -69,6 +71,21 @@ def _from_package(name: str) -> tuple[dict[str, Tensor], str] | None:
 def local_weights(name: str) -> tuple[dict[str, Tensor], str] | None:
     """Weights of a timm model on this machine, with a line that says where from, or ``None``."""
     return _from_folder(name) or _from_package(name)
+
+
+@lru_cache
+def available(name: str) -> bool:
+    """Whether pretrained weights of a timm model are on this machine, or on timm's hub if that can be reached."""
+    if local_weights(name) is not None:
+        return True
+    known = timm.get_pretrained_cfg(name)
+    if known is None or not known.hf_hub_id:
+        return False
+    try:
+        huggingface_hub.HfApi().model_info(known.hf_hub_id, timeout=3)
+    except Exception:  # offline, refused, unknown: cached files may still do
+        return isinstance(huggingface_hub.try_to_load_from_cache(known.hf_hub_id, "model.safetensors"), str)
+    return True
 
 
 def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[nn.Module, str]:

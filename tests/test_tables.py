@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from m2s import published, runs, studies, tables
+from m2s import comparisons, published, runs, studies, tables
 from m2s.errors import InputError
 
 POLYPS = studies.STUDIES["polyps"]
@@ -62,7 +62,8 @@ def test_without_a_run_nothing_is_ours(tmp_path):
     assert len(table) == 9 * 5 * 6
     assert table[["ours", "sd"]].isna().all().all() and not table["images"].any()
     assert table["paper"].tolist() == published.load()["value"].tolist()  # all of it, in the order of print
-    waiting, built = cell(table, "M2SNet", "ETIS"), cell(table, "SFA", "ETIS")
+    waiting = cell(table, "M2SNet", "ETIS")
+    built = cell(tables.compare("videos", "smoke", "phantom", tmp_path), "PNS-Net", "CVC-300-TV")
     assert waiting["status"] == "not run"
     assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --only 20_polyp_table"
     assert (built["status"], built["reason"]) == ("published only", studies.NOT_BUILT)
@@ -143,7 +144,7 @@ def test_names_that_do_not_exist(tmp_path):
     with pytest.raises(InputError, match="unknown profile"):
         tables.compare("polyps", "tiny", "phantom", tmp_path)
     with pytest.raises(InputError, match="unknown row of study polyps 'M2Net'"):
-        tables.gaps("polyps", "M2Net", "MSNet", "mDice", "smoke", "phantom", tmp_path)
+        comparisons.gaps("polyps", "M2Net", "MSNet", "mDice", "smoke", "phantom", tmp_path)
 
 
 def test_versus_holds_every_published_cell_once(tmp_path):
@@ -156,9 +157,13 @@ def test_versus_holds_every_published_cell_once(tmp_path):
     assert len(table) == len(printed) and table["value"].sum() == pytest.approx(printed["value"].sum())
     assert set(table["status"]) == {"measured", "published only", "not run"} and (table["reason"] != "").all()
     measured = table[table["status"] == "measured"]
-    assert measured["name"].value_counts().to_dict() == {"m2snet_v1_table01": 30, "m2snet_revised_table01": 30}
+    assert measured["name"].value_counts().to_dict() == {
+        "m2snet_v1_table01": 30,
+        "m2snet_revised_table01": 30,
+        "m2snet_revised_table07": 4,  # the row "MSNet framework" is the same run
+    }
     assert table["ours"].notna().equals(table["status"] == "measured")
-    assert (table.loc[table["name"] == "lgmsnet_table01", "reason"] == "not run: no study yet").all()
+    assert (table.loc[table["name"] == "lgmsnet_table01", "reason"] == "not run: no study covers this table").all()
 
 
 def test_reprints_are_the_same_tables():
@@ -180,7 +185,9 @@ def test_wide_marks_every_kind_of_cell(tmp_path, three_seeds):
     assert shown.columns.names[0] == "ours, on made-up images (the paper's, on the real sets)"
     assert shown.loc["M2SNet", ("made-up Kvasir", "mDice")] == "0.550 ± 0.071 (0.912)"
     assert shown.loc["MSNet", ("made-up Kvasir", "mDice")] == "not run (0.907)"
-    assert shown.loc["Attention U-Net", ("made-up Kvasir", "mDice")] == "– (0.769?)"
+    assert shown.loc["UTNet", ("made-up ColonDB", "mDice")] == "not run (0.676?)"
+    videos = tables.wide(tables.compare("videos", "smoke", "phantom", tmp_path))
+    assert videos.loc["PNS-Net", ("made-up CVC-300-TV", "mDice")] == "– (0.863)"
     real = tables.wide(tables.compare("polyps", "smoke", REAL, tmp_path))
     assert real.columns.names[0] == "ours (the paper's)" and ("Kvasir", "mDice") in real.columns
 
@@ -220,7 +227,7 @@ def test_bootstrap_of_equal_networks_contains_zero():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.4, 0.9, 100)
     a, b = (pd.concat([scores(truth + rng.normal(0, 0.05, 100)), scores(truth, "etis")]) for _ in "ab")
-    found = tables.paired_bootstrap(a, b)
+    found = comparisons.paired_bootstrap(a, b)
     assert list(found.index) == ["kvasir", "etis"]
     assert found.loc["kvasir", "low"] < 0 < found.loc["kvasir", "high"] and 0.02 < found.loc["kvasir", "share"] < 0.98
     assert found.loc["etis", ["difference", "low", "high", "share"]].tolist() == [0, 0, 0, 0.5]
@@ -230,33 +237,33 @@ def test_bootstrap_finds_a_known_difference():
     rng = np.random.default_rng(1)
     truth, noise = rng.uniform(0.2, 0.9, 200), rng.normal(0, 0.1, 200)
     a, b = scores(truth + 0.03 + noise), scores(truth)
-    found = tables.paired_bootstrap(a, b).loc["kvasir"]
+    found = comparisons.paired_bootstrap(a, b).loc["kvasir"]
     assert found["difference"] == pytest.approx(0.03 + noise.mean())
     error = noise.std() / np.sqrt(200)  # of the mean; a percentile interval is about 1.96 of them to each side
     assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert found["low"] < found["difference"] < found["high"] and found["share"] > 0.99
-    swapped = tables.paired_bootstrap(b, a).loc["kvasir"]
+    swapped = comparisons.paired_bootstrap(b, a).loc["kvasir"]
     assert swapped[["low", "high"]].tolist() == pytest.approx([-found["high"], -found["low"]])
-    shuffled = tables.paired_bootstrap(a, b.sample(frac=1, random_state=0)).loc["kvasir"]  # pairs go by name
+    shuffled = comparisons.paired_bootstrap(a, b.sample(frac=1, random_state=0)).loc["kvasir"]  # pairs go by name
     assert shuffled.tolist() == pytest.approx(found.tolist())
 
 
 def test_bootstrap_needs_the_same_images():
     with pytest.raises(InputError, match="not scored on the same images"):
-        tables.paired_bootstrap(scores([0.1, 0.2, 0.3]), scores([0.1, 0.2]))
+        comparisons.paired_bootstrap(scores([0.1, 0.2, 0.3]), scores([0.1, 0.2]))
     with pytest.raises(InputError, match="unknown metric 'mdice': did you mean mDice"):
-        tables.paired_bootstrap(scores([0.1]), scores([0.1]), "mdice")
+        comparisons.paired_bootstrap(scores([0.1]), scores([0.1]), "mdice")
 
 
 def test_gaps_beside_the_papers(tmp_path):
     found = ("clinicdb", "kvasir", "colondb")
     finish(run_of("M2SNet"), tmp_path, dice=0.6, sets=found)
-    assert tables.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path).empty
+    assert comparisons.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path).empty
     finish(run_of("MSNet"), tmp_path, dice=0.5, sets=found[1:])
-    gaps = tables.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path)
+    gaps = comparisons.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path)
     assert list(gaps.index) == ["Kvasir", "ColonDB"]
     assert gaps.loc["Kvasir", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
     assert gaps.loc["Kvasir", "paper"] == pytest.approx(0.912 - 0.907) and gaps.loc["Kvasir", "images"] == 4
-    errors = tables.gaps("polyps", "M2SNet", "MSNet", "MAE", "smoke", "phantom", tmp_path)
+    errors = comparisons.gaps("polyps", "M2SNet", "MSNet", "MAE", "smoke", "phantom", tmp_path)
     assert errors.loc["ColonDB", "difference"] == pytest.approx(-0.1)  # ours is 0.6 against 0.5: worse
     assert errors.loc["ColonDB", "paper"] == pytest.approx(0.041 - 0.038)

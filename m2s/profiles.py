@@ -1,0 +1,94 @@
+"""How large everything is: from seconds in a test to the papers' own settings on a GPU."""
+
+from dataclasses import dataclass, field
+
+from m2s.errors import unknown
+from m2s.training import Recipe
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The size of every run of a profile.
+
+    ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``epochs`` gives a
+    task another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
+    ``folds`` the folds that are trained of a cross-validation (None: all). ``ablation_tasks`` are the tasks that
+    ablations are trained on (None: all that their table has). ``small`` profiles train the rows that a study names for
+    them, with its ``small`` settings. ``batch`` runs share one process, since a short run takes no longer than starting
+    Python. ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as
+    LossNet, whose gradients are about ten times larger, 0.1 drives short trainings to all background (notebook 03).
+    """
+
+    purpose: str
+    recipe: Recipe
+    ablation: Recipe
+    epochs: dict[str, int] = field(default_factory=dict)
+    encoder: str = "tf_efficientnet_lite0"
+    pretrained: bool = True
+    lossnet: str = "tf_efficientnet_lite0"
+    lossnet_resize: int | None = None
+    lossnet_weight: float = 0.001
+    train_limit: int | None = None
+    test_limit: int | None = None
+    folds: int | None = None
+    ablation_tasks: tuple[str, ...] | None = ("polyps",)
+    small: bool = False
+    seeds: tuple[int, ...] = (0,)
+    threads: int = 1
+    batch: int = 1
+
+
+PROFILES = {
+    "smoke": Profile(
+        "tests: seconds, its scores mean nothing",
+        Recipe(size=64, epochs=2, batch_size=4),
+        Recipe(size=64, epochs=1, batch_size=4),
+        encoder="test_efficientnet",
+        pretrained=False,
+        lossnet_resize=32,
+        train_limit=4,
+        test_limit=3,
+        folds=2,
+        small=True,
+        batch=16,
+    ),
+    "lab": Profile(
+        "a class on laptops, the default",
+        Recipe(size=128, epochs=10, batch_size=8),
+        Recipe(size=64, epochs=6, batch_size=8),
+        epochs={"videos": 4, "breast": 8, "joint": 4},
+        train_limit=100,
+        test_limit=20,
+        folds=2,
+        small=True,
+        batch=4,
+    ),
+    "full": Profile(
+        "real data on a CPU or one small GPU",
+        Recipe(size=160, epochs=12),
+        Recipe(size=128, epochs=8),
+        epochs={"lung": 20, "covid": 96, "oct": 96},
+        lossnet_resize=96,  # of 160, about what the released 224 is of 352
+        seeds=(0, 1, 2),
+    ),
+    "paper": Profile(
+        "the papers' own settings, for a GPU",
+        Recipe(),
+        Recipe(),
+        epochs={"lung": 200, "covid": 200, "breast": 100, "oct": 100},
+        encoder="res2net50d",
+        lossnet="vgg16",
+        lossnet_resize=224,
+        lossnet_weight=0.1,
+        ablation_tasks=None,
+        seeds=(0, 1, 2),
+        threads=8,
+    ),
+}
+
+
+def find_profile(name: str) -> Profile:
+    """The profile called ``name``; an :class:`m2s.errors.InputError` if there is none."""
+    if name not in PROFILES:
+        raise unknown("profile", name, PROFILES)
+    return PROFILES[name]

@@ -1,0 +1,135 @@
+"""What a study is: a published table, its rows as runs, on the tasks that its columns are about."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from m2s import published
+from m2s.paths import data_label
+from m2s.profiles import Profile, find_profile
+from m2s.runs import Run
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network is trained and tested on.
+
+    ``train_sets`` are data sets, or ``"name/split"`` where the split is not "train". ``datasets`` maps what the score
+    files call a test set to the name in the printed tables; a set of several classes is scored class by class, as
+    ``"name:class"``. ``splits`` names the split to test on where it is not "test". In a cross-validation of ``folds``,
+    ``{fold}`` in a split stands for 1, 2, …. An ``extra`` task is in no printed table: it is run on real data only.
+    """
+
+    title: str
+    train_sets: tuple[str, ...]
+    datasets: dict[str, str]
+    splits: dict[str, str] = field(default_factory=dict)
+    folds: int = 1
+    num_classes: int = 1
+    extra: bool = False
+
+    def sets(self, fold: int) -> dict[str, tuple[str, ...]]:
+        """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1."""
+        names = dict.fromkeys(label.split(":")[0] for label in self.datasets)
+        test_sets = (f"{name}/{self.splits[name]}" if name in self.splits else name for name in names)
+        return {
+            "train_sets": tuple(name.format(fold=fold) for name in self.train_sets),
+            "test_sets": tuple(name.format(fold=fold) for name in test_sets),
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    """One published table beside our runs.
+
+    ``rows`` maps the table's row names to the settings that differ from the profile's run, or to the reason for which
+    a row is not run. ``published`` names the printed table, "" for a question that no paper asks. ``ablation`` studies
+    use the profile's smaller recipe. Profiles that are ``small`` train the rows in ``small_rows`` only (None: all), and
+    add ``small`` to every row's settings, for instance where weights are too large to fetch in a class. ``stand_ins``
+    are the encoders that they take for a row's own ("": the profile's).
+    """
+
+    title: str
+    published: str
+    notebook: str
+    tasks: dict[str, Task]
+    rows: dict[str, dict[str, object] | str] = field(default_factory=dict)
+    ablation: bool = False
+    small_rows: tuple[str, ...] | None = None
+    small: dict[str, object] = field(default_factory=dict)
+    stand_ins: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def datasets(self) -> dict[str, str]:
+        """What the score files call a test set → its name in the printed table, of all tasks."""
+        return {ours: theirs for task in self.tasks.values() for ours, theirs in task.datasets.items()}
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The printed table's columns that come from scores, in the order of print."""
+        if not self.published:
+            return ()
+        table = published.load(self.published)
+        return tuple(table.loc[table["dataset"].isin(self.datasets.values()), "metric"].unique())
+
+    def tasks_of(self, profile: str, data: str) -> dict[str, Task]:
+        """The tasks that are trained in this profile on this data."""
+        chosen, real = find_profile(profile).ablation_tasks, data_label(data) == "real"
+        return {
+            name: task
+            for name, task in self.tasks.items()
+            if (real or not task.extra) and not (self.ablation and chosen and name not in chosen)
+        }
+
+    def why_not(self, row: str, profile: str, data: str, task: str) -> str:
+        """The reason for which a row is not run on a task, "" if it is to be run."""
+        p = find_profile(profile)
+        if isinstance(self.rows[row], str):
+            return self.rows[row]
+        if p.small and self.small_rows is not None and row not in self.small_rows:
+            return f"not run: the profile {profile} trains {len(self.small_rows)} rows of this table"
+        if task not in self.tasks_of(profile, data):
+            return f"not run: the profile {profile} trains ablations on the polyp sets only"
+        return ""
+
+    def runs(self, row: str, profile: str, data: str, task: str | None = None) -> list[Run]:
+        """The runs of one row, seed by seed and fold by fold, on one task or on all; none for what is not run."""
+        p, found = find_profile(profile), []
+        for name, each in self.tasks_of(profile, data).items():
+            if task not in (None, name) or self.why_not(row, profile, data, name):
+                continue
+            folds = min(each.folds, p.folds or each.folds)
+            found += [
+                self._run(self.rows[row], p, data, name, seed, fold) for seed in p.seeds for fold in range(1, folds + 1)
+            ]
+        return found
+
+    def _run(self, row: dict[str, object], p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
+        settings = {
+            "encoder": p.encoder,
+            "pretrained": p.pretrained,
+            "lossnet": p.lossnet,
+            "lossnet_resize": p.lossnet_resize,
+            "lossnet_weight": p.lossnet_weight,
+            "num_classes": self.tasks[task].num_classes,
+        } | row
+        if p.small:
+            settings |= self.small
+            settings["encoder"] = self.stand_ins.get(settings["encoder"], settings["encoder"]) or p.encoder
+        if settings["lossnet"] is None:  # a network without LossNet is the same run whatever LossNet would have been
+            settings |= {"lossnet_resize": None, "lossnet_weight": 0.1, "lossnet_pretrained": True}
+        if "lossnet_factor" in settings:
+            settings["lossnet_weight"] *= settings.pop("lossnet_factor")
+        recipe = replace(p.ablation if self.ablation else p.recipe, seed=seed)
+        if task in p.epochs and not self.ablation:
+            recipe = replace(recipe, epochs=p.epochs[task])
+        if settings.pop("one_rate", False):
+            recipe = replace(recipe, encoder_lr=recipe.lr)
+        return Run(
+            data=data_label(data),
+            recipe=recipe,
+            train_limit=p.train_limit,
+            test_limit=p.test_limit,
+            threads=p.threads,
+            **self.tasks[task].sets(fold),
+            **settings,
+        )

@@ -1,0 +1,102 @@
+"""Studies: every published row is run or says why not, and the list of runs is the one the engine works through."""
+
+import dataclasses
+
+import pytest
+
+from m2s import published, studies, weights
+from m2s.errors import InputError
+
+ELSEWHERE = {"", "Polyp"}
+"""Printed columns that are no scores of a test set (costs), or of images that the paper does not name."""
+
+
+@pytest.mark.parametrize("study", [name for name, study in studies.STUDIES.items() if study.published])
+def test_studies_stand_on_the_published_tables(study):
+    chosen = studies.STUDIES[study]
+    table = published.load(chosen.published)
+    assert list(chosen.rows) == list(dict.fromkeys(table["row"]))
+    assert set(table["dataset"]) <= set(chosen.datasets.values()) | ELSEWHERE
+    assert set(chosen.metrics) <= set(table["metric"])
+
+
+@pytest.mark.parametrize("profile", studies.PROFILES)
+@pytest.mark.parametrize("study", studies.STUDIES)
+def test_every_row_has_its_runs_or_a_reason(study, profile):
+    chosen, p = studies.STUDIES[study], studies.PROFILES[profile]
+    for row in chosen.rows:
+        for name, task in chosen.tasks.items():
+            made = chosen.runs(row, profile, "real", name)
+            reason = chosen.why_not(row, profile, "real", name)
+            assert bool(made) != bool(reason)
+            if made:
+                assert len(made) == len(p.seeds) * min(task.folds, p.folds or task.folds)
+                assert len({run.key for run in made}) == len(made)
+                assert all(run.num_classes == task.num_classes for run in made)
+
+
+def test_a_fold_is_trained_and_tested_on_its_own_parts():
+    made = studies.STUDIES["breast"].runs("M2SNet", "full", "real")
+    assert [run.train_sets for run in made[:4]] == [(f"busi/fold{k}-train",) for k in (1, 2, 3, 4)]
+    assert [run.test_sets for run in made[:4]] == [(f"busi/fold{k}-test",) for k in (1, 2, 3, 4)]
+
+
+def test_rows_that_tables_share_are_one_run():
+    kernels, losses, styles = (studies.STUDIES[name] for name in ("kernels", "losses", "styles"))
+    key = styles.runs("M2SNet", "lab", "phantom")[0].key
+    assert kernels.runs("M2SNet (kernel scales 1,3,5)", "lab", "phantom")[0].key == key
+    assert losses.runs("M2SNet (LossNet)", "lab", "phantom")[0].key == key
+    assert kernels.runs("M2SNet (kernel scales 1)", "lab", "phantom")[0].model == "msnet"
+
+
+def test_small_profiles_take_stand_ins_and_few_rows():
+    backbones = studies.STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "lab", "phantom")[0]
+    assert (backbones.encoder, backbones.pretrained) == ("pvt_v2_b0", False)
+    assert studies.STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "paper", "real")[0].encoder == "pvt_v2_b4"
+    assert studies.STUDIES["videos"].why_not("PraNet", "lab", "phantom", "videos") == (
+        "not run: the profile lab trains 3 rows of this table"
+    )
+
+
+def test_differences_of_paper_and_code_change_what_they_name():
+    chosen = studies.STUDIES["released"]
+    base, *others = (chosen.runs(row, "lab", "phantom")[0] for row in chosen.rows)
+    changed = [
+        {f.name for f in dataclasses.fields(base) if getattr(base, f.name) != getattr(other, f.name)}
+        for other in others
+    ]
+    assert changed == [{"options"}, {"loss_form"}, {"lossnet_weight"}, {"recipe"}, {"normalisation"}]
+    assert others[3].recipe.encoder_lr == others[3].recipe.lr
+    assert others[2].lossnet_weight == pytest.approx(10 * base.lossnet_weight)
+
+
+def test_the_list_of_runs_holds_each_run_once_and_finds_it_by_key():
+    every = studies.runs("lab", "phantom")
+    assert len({run.key for run in every}) == len(every) >= 40
+    assert studies.find("lab", "phantom", every[1].key) == every[1]
+    assert {r.key for r in studies.notebook_runs("20_polyp_table", "lab", "phantom")} <= {r.key for r in every}
+    assert studies.notebook_runs("04_metrics", "lab", "phantom") == []
+    with pytest.raises(InputError, match="unknown profile 'labs': did you mean lab"):
+        studies.runs("labs", "phantom")
+    with pytest.raises(InputError, match="unknown run 'm2snet'"):
+        studies.find("lab", "phantom", "m2snet")
+
+
+def test_batches_hold_every_run_once_and_one_kind_each():
+    batches = studies.batches("lab", "phantom")
+    assert sorted(run.key for batch in batches for run in batch) == sorted(
+        r.key for r in studies.runs("lab", "phantom")
+    )
+    assert all(len({(run.train_sets, run.recipe.size) for run in batch}) == 1 for batch in batches)
+    assert max(map(len, batches)) == studies.PROFILES["lab"].batch
+
+
+def test_what_is_lacking_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, "available", lambda name: name != "convnext_base")
+    backbones = studies.STUDIES["backbones"].runs("M2SNet (ConvNeXt-B)", "paper", "phantom")[0]
+    assert studies.lacking(backbones, "phantom").startswith("not run: no pretrained weights of convnext_base")
+    (tmp_path / "note.txt").touch()
+    run = studies.STUDIES["oct"].runs("IIAU-Segmentors", "full", str(tmp_path))[0]
+    assert studies.lacking(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
+    with pytest.raises(InputError, match="nothing to run with profile full: Kvasir-SEG not found in the data folder"):
+        studies.runs("full", str(tmp_path))
