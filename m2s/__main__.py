@@ -46,6 +46,7 @@ def train(args: argparse.Namespace) -> None:
     recipe = {name: getattr(args, name) for name in ("size", "epochs", "seed") if getattr(args, name) is not None}
     results = paths.results_dir(args.profile, args.data)
     if not args.key:
+        studies.runs(args.profile, args.data)  # a wrong profile or folder is told before anything is written
         run = studies.STUDIES["polyps"].runs("M2SNet", args.profile, args.data)[0]
         run = replace(run, **network, recipe=replace(run.recipe, **recipe))
         run.create(pretrained=False)  # a name that does not exist is told before anything is written

@@ -3,7 +3,6 @@
 import os
 import platform
 import tempfile
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
@@ -11,7 +10,7 @@ import torch
 from packaging.requirements import Requirement
 
 from m2s import data as datasets
-from m2s import paths, runs, studies, weights
+from m2s import estimates, paths, studies, weights
 from m2s.errors import InputError
 
 SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
@@ -115,18 +114,12 @@ def _profiles(root: str | None) -> list[str]:
         data = root if root and name in ("full", "paper") else "phantom"
         try:
             every = studies.runs(name, data)
-            # Two images instead of a whole batch: the time is in proportion, and the paper's batch takes minutes here.
-            sample = replace(every[0], recipe=replace(every[0].recipe, batch_size=2))
-            at_once = min(len(every), max(1, (os.cpu_count() or 1) // sample.threads))
-            cost = f"{len(every):3} runs {_duration(runs.estimate_seconds(sample, data) * len(every) / at_once):>8}"
+            # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.
+            sample = next(run for run in every if run.model == "m2snet" and run.recipe.size == profile.recipe.size)
+            total = estimates.seconds_per_image(sample) * sum(estimates.images(run, data) for run in every)
+            side_by_side = estimates.at_once(every, os.cpu_count() or 1)
+            cost = f"{len(every):3} runs {estimates.in_words(total / side_by_side):>8}"
         except InputError as error:
             cost = str(error)
         lines.append(f"{name:6} {paths.data_label(data):8} {cost}   {profile.purpose}")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds / 86400:.0f} days"

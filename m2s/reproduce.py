@@ -16,7 +16,7 @@ from typing import TextIO
 
 import psutil
 
-from m2s import paths, studies
+from m2s import estimates, paths, runs, studies
 from m2s.errors import InputError, RunError, unknown
 
 
@@ -79,7 +79,7 @@ def reproduce(
     with _locked(results) as lock:
         progress, code, tail = _follow(command, results / "reproduce.log", lock, dry_run)
     if dry_run and code == 0:
-        _print_plan(progress)
+        _print_plan(progress, profile, data, cores or _cores())
     elif progress.failed:
         raise RunError(_failures(progress, results))
     elif code:
@@ -197,10 +197,25 @@ def _print_job(progress: Progress, job: str, start: float) -> None:
     )
 
 
-def _print_plan(progress: Progress) -> None:
-    for title in sorted(progress.titles.values(), key=lambda title: (not title.startswith("run "), title)):
-        print(f"would do: {title}")
-    print(f"{len(progress.titles)} jobs to do" if progress.titles else "nothing to do")
+def _print_plan(progress: Progress, profile: str, data: str, cores: int) -> None:
+    """The runs and notebooks that are not done yet, each run with the training time to expect, and the sum."""
+    stems = [match[1] for title in progress.titles.values() if (match := re.match(r"notebook (\S+)", title))]
+    wanted = {run.key for stem in stems for run in studies.notebook_runs(stem, profile, data)}
+    results = paths.results_dir(profile, data)
+    whole = any(title.startswith("index ") for title in progress.titles.values())
+    todo = [run for run in studies.runs(profile, data) if (whole or run.key in wanted) and not runs.load(run, results)]
+    total = 0.0
+    for run in todo:
+        seconds = estimates.seconds(run, data)
+        total += seconds
+        print(f"would do: run {run.key}: {run.title}  (about {estimates.in_words(seconds)})", flush=True)
+    for stem in sorted(stems):
+        print(f"would do: notebook {stem}")
+    if not progress.titles:
+        print("nothing to do")
+        return
+    time = estimates.in_words(total / estimates.at_once(todo, cores))
+    print(f"{len(todo)} runs and {len(stems)} notebooks to do" + f"; training takes about {time} here" * bool(todo))
 
 
 def _failures(progress: Progress, results: Path) -> str:

@@ -274,25 +274,6 @@ def write_index(results: Path) -> Path:
     return results / "runs.csv"
 
 
-def estimate_seconds(run: Run, data: str) -> float:
-    """A guess at the training time here: one measured step of the run's own network, size and loss, times the steps."""
-    torch.set_num_threads(run.threads)
-    recipe = run.recipe
-    loss = SegmentationLoss(run.loss_form, run.loss_terms)
-    if run.lossnet:
-        loss.lossnet = LossNet(run.lossnet, pretrained=False, resize=run.lossnet_resize)
-    device = pick_device()
-    model, loss = run.create(pretrained=False).train().to(device), loss.to(device)
-    sizes = datasets.multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
-    images = torch.rand(recipe.batch_size, 3, *2 * (sizes[len(sizes) // 2],), device=device)
-    masks = (images[:, :1] > 0.5).float()
-    for _ in range(2):  # the first step warms up
-        start = time.perf_counter()
-        loss(model(images), masks).backward()
-        seconds = time.perf_counter() - start
-    return seconds * recipe.epochs * len(run.load_train_set(data)) / recipe.batch_size
-
-
 def machine() -> dict[str, object]:
     """What the run ran on: processor, cores, memory, GPU, system, versions. No name or path of the machine."""
     cpu = platform.processor() or platform.machine()

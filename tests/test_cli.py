@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from m2s import runs, studies
+from m2s import estimates, runs, studies
 from m2s.__main__ import build, main
 from m2s.errors import RunError
 
@@ -25,7 +25,7 @@ def results(tmp_path, monkeypatch):
 @pytest.fixture
 def checkpoint(tmp_path):
     """The folder of a smoke run with random weights, as far as loading its model looks at it."""
-    run = studies.runs("smoke", "phantom")[0]
+    run = studies.STUDIES["polyps"].runs("M2SNet", "smoke", "phantom")[0]
     folder = tmp_path / "run"
     folder.mkdir()
     save_file(run.create().state_dict(), folder / runs.MODEL)
@@ -194,7 +194,7 @@ def test_every_command_has_help_with_an_example_that_parses(capsys):
 def test_doctor_finds_what_the_lock_pins_and_the_default_weights(capsys, tmp_path, monkeypatch):
     from m2s import doctor
 
-    monkeypatch.setattr(runs, "estimate_seconds", lambda run, data: 7.0)  # measured for real by `m2s doctor` alone
+    monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)  # measured for real by `m2s doctor` alone
     assert main(["doctor", "--data", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"torch {doctor.locked_versions()['torch']}" in out
@@ -207,7 +207,7 @@ def test_doctor_finds_what_the_lock_pins_and_the_default_weights(capsys, tmp_pat
 def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
     from m2s import doctor
 
-    monkeypatch.setattr(runs, "estimate_seconds", lambda run, data: 7.0)
+    monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)
     monkeypatch.setattr(doctor, "locked_versions", lambda: {"torch": "1.0", "no-such-package": "2.0"})
     (tmp_path / "a file").touch()
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path / "a file"))
@@ -219,7 +219,7 @@ def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
 
 
 def test_doctor_counts_real_data(capsys, monkeypatch, real_data):
-    monkeypatch.setattr(runs, "estimate_seconds", lambda run, data: 7.0)
+    monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)
     assert main(["doctor", "--data", str(real_data)]) == 0
     assert "train 900, test 100" in capsys.readouterr().out
 

@@ -83,12 +83,14 @@ def test_a_failing_notebook_is_named_and_does_not_stop_the_others(first):
 
 def test_every_job_is_reported_once(first):
     made, ended = first
-    runs = studies.runs("smoke", "phantom")
-    count = len(runs) + len(made.stems) + 1
+    batches = studies.batches("smoke", "phantom")
+    count = len(batches) + len(made.stems) + 1
     lines = ended.stdout.splitlines()
     assert len(lines) == count and lines[-1].startswith(f"[{count}/{count}]")
     assert sum("FAILED  notebook 99_fails" in line for line in lines) == 1
-    assert all(sum(f"run {run.key}: {run.title}" in line for line in lines) == 1 for run in runs)
+    for batch in batches:
+        more = f" (and {len(batch) - 1} more)" * (len(batch) > 1)
+        assert sum(line.endswith(f"run {batch[0].key}: {batch[0].title}{more}") for line in lines) == 1
 
 
 def test_every_run_has_its_record_and_a_begun_one_goes_on(first):
@@ -124,7 +126,9 @@ def test_a_second_call_has_nothing_to_do(first):
 
 def test_a_record_without_its_checkpoint_is_done_and_a_missing_record_is_not(first):
     made, _ = first
-    one, other, *_ = studies.runs("smoke", "phantom")
+    one, other, *_ = studies.STUDIES["polyps"].runs("MSNet", "smoke", "phantom") + studies.STUDIES["oct"].runs(
+        "IIAU-Segmentors", "smoke", "phantom"
+    )
     (made.results / "runs" / one.key / "model.safetensors").unlink()
     shutil.rmtree(made.results / "runs" / other.key)
     plan = made.run("--dry-run")
@@ -133,7 +137,7 @@ def test_a_record_without_its_checkpoint_is_done_and_a_missing_record_is_not(fir
     stem = made.stems[0]
     (made.results / "notebooks" / f"{stem}.done").unlink()
     plan = made.run("--dry-run", "--only", stem[:2])
-    assert plan.stdout.splitlines() == [f"would do: notebook {stem}", "1 jobs to do"], plan.stdout
+    assert plan.stdout.splitlines() == [f"would do: notebook {stem}", "0 runs and 1 notebooks to do"], plan.stdout
 
 
 def test_the_error_of_an_executed_notebook_counts_its_source_cells(tmp_path):
