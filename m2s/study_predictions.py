@@ -29,16 +29,16 @@ def qualitative(
     profile: str,
     data: str | Path,
     images: Mapping[str, Sequence[str]] | None = None,
-    metric: str | None = None,
+    metric: str = "mDice",
     results: Path | None = None,
 ) -> Figure | None:
     """The image, its mask, and a column per network (the paper's Fig. 6): prediction at 0.5 over the image.
 
     ``images`` names images by our data set's name. By default they are chosen by rule: of each data set the median
-    and the worst by the mean ``metric`` (the study's first) over the rows shown. Of several seeds the first is drawn,
+    and the worst by the mean ``metric`` over the rows shown. Of several seeds the first is drawn,
     of folds the one that an image is tested in. A row without a checkpoint here is left out; None where none is left.
     """
-    folder, metric = Path(results or results_dir(profile, data)), metric or STUDIES[study].metrics[0]
+    folder = Path(results or results_dir(profile, data))
     found = {row: _drawable(study, row, profile, data, folder) for row in rows}
     found = {row: table for row, table in found.items() if len(table)}
     if not found:
@@ -73,11 +73,11 @@ def failures(
     profile: str,
     data: str | Path,
     count: int = 8,
-    metric: str | None = None,
+    metric: str = "mDice",
     results: Path | None = None,
 ) -> Figure | None:
     """The ``count`` images on which one row scores worst, of all data sets of the study together, the worst first."""
-    folder, metric = Path(results or results_dir(profile, data)), metric or STUDIES[study].metrics[0]
+    folder = Path(results or results_dir(profile, data))
     found = _drawable(study, row, profile, data, folder)
     if found.empty:
         return None
