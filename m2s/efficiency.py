@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -17,16 +17,17 @@ from m2s.errors import InputError, unknown
 def count(model: nn.Module, size: int) -> dict[str, float]:
     """Parameters and multiply-adds of a network for one image of ``size`` × ``size``, in evaluation mode.
 
-    The image has a shape but no values, so that nothing is computed: a second or two, whatever the size.
+    Image and weights have shapes but no values (the device "meta"), so that nothing is computed, whatever the size.
 
     Returns:
         ``Params_M``, millions of learned numbers; ``FLOPs_G``, 10⁹ multiply-adds of convolutions, matrix products and
         attention, each counted once. Papers print them as FLOPs. Sums, norms and resizes are not counted.
     """
     was_training = model.training
+    without_values = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     # With gradients on: without them nn.TransformerEncoder takes a fused path, which the counter does not know.
-    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter, torch.enable_grad():
-        model.eval()(torch.zeros(1, 3, size, size))
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+        functional_call(model.eval(), without_values, torch.zeros(1, 3, size, size, device="meta"))
     model.train(was_training)
     parameters = sum(p.numel() for p in model.parameters())
     return {"Params_M": parameters / 1e6, "FLOPs_G": counter.get_total_flops() / 2e9}

@@ -5,6 +5,7 @@ M2SNet paper, section 3.1: Eq. 1 (SU) and Eq. 2 (MSU). Two forms are kept wherev
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import reduce
 from operator import add
 
@@ -68,8 +69,10 @@ class ReleasedFilter(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Sums of hundreds of terms whose differences matter: half precision would lose them under autocast.
-        with torch.autocast(x.device.type, enabled=False):
+        # Sums of hundreds of terms whose differences matter: half precision would lose them under autocast. (The device
+        # "meta", on which work is counted, has no autocast.)
+        device = x.device.type
+        with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             total = F.conv2d(x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
             if self.training:
