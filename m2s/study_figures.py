@@ -62,8 +62,8 @@ def bars(
     datasets: Sequence[str] | None = None,
     rows: Sequence[str] | None = None,
 ) -> Figure | None:
-    """Ours as bars, with the standard deviation over seeds or folds; the paper's as diamonds. A panel for each metric
-    and data set.
+    """Ours as bars, with the standard deviation over seeds or folds; the paper's as diamonds, with the spread that it
+    prints, if any. A panel for each metric and data set.
 
     ``table`` is what :func:`m2s.tables.compare` gives; ``datasets`` are its printed names. By default all metrics, all
     data sets, and the rows that are run here.
@@ -97,14 +97,15 @@ def _bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
     """One metric on one data set: ``here`` has a line for each row, in order."""
     y = np.arange(len(here))
     ax.barh(y, here["ours"], 0.7, xerr=here["sd"], color=OURS, error_kw={"elinewidth": 1, "ecolor": "0.2"})
-    ax.plot(here["paper"], y, marker="D", markersize=4, **PAPER)
+    ax.errorbar(here["paper"], y, xerr=here["paper_spread"], fmt="none", elinewidth=0.8, ecolor="0.5", zorder=2.5)
+    ax.plot(here["paper"], y, marker="D", markersize=4, clip_on=False, zorder=3, **PAPER)
     largest = np.nanmax([*here["ours"] + here["sd"].fillna(0), *here["paper"], 0])
     scale = 100 if (here["unit"] == "%").any() else 1
     bounded = largest <= scale and metric not in LOWER_IS_BETTER
     ax.set(xlim=(0, scale if bounded else max(1.15 * largest, 1e-3)), ylim=(-0.6, len(here) - 0.4))
     ax.set_yticks(y, here.index)
     ax.tick_params(axis="x", labelsize="x-small")
-    for lane in y[here["ours"].isna()]:
+    for lane in y[here["ours"].isna() & here["status"].notna()]:
         text = "published only" if here["status"].iloc[lane] == PUBLISHED else "not run"
         left = not here["paper"].iloc[lane] < ax.get_xlim()[1] / 2  # where the diamond is not
         place = {"ha": "left" if left else "right", "va": "center", "transform": ax.get_yaxis_transform()}
@@ -127,7 +128,8 @@ def gap_plot(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up:
         ax.set_title(f"{row} − {other}")
         ax.set_xlabel(f"gap in {metric}")
     axes[0, 0].invert_yaxis()
-    _interval_legend(fig, made_up, {"ours, 95 % of the draws": OURS})
+    printed = any(found["paper"].notna().any() for found in known.values())
+    _interval_legend(fig, made_up, {"ours, 95 % of the draws": OURS}, printed)
     return fig
 
 
@@ -182,11 +184,12 @@ def _interval_panel(ax: Axes, found: pd.DataFrame, names: Sequence[str], colours
     ax.set_ylim(-0.5, len(found) - 0.5)
 
 
-def _interval_legend(fig: Figure, made_up: bool, colours: Mapping[str, str]) -> None:
-    handles = [plt.Line2D([], [], color=colour, marker="o") for colour in colours.values()]
-    handles.append(plt.Line2D([], [], marker="D", markersize=4, **PAPER))
-    names = [*colours, "the paper's, on the real sets" if made_up else "the paper's"]
-    fig.legend(handles, names, loc="outside upper center", ncols=len(names))
+def _interval_legend(fig: Figure, made_up: bool, colours: Mapping[str, str], printed: bool = True) -> None:
+    handles = {name: plt.Line2D([], [], color=colour, marker="o") for name, colour in colours.items()}
+    if printed:
+        name = "the paper's, on the real sets" if made_up else "the paper's"
+        handles[name] = plt.Line2D([], [], marker="D", markersize=4, **PAPER)
+    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
 
 
 def accuracy_against_cost(

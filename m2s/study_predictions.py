@@ -54,7 +54,7 @@ def qualitative(
     if not samples:
         return None
     count, titles = len(found) + 2, STUDIES[study].datasets
-    width = max(figures.TWO_COLUMNS, 1.25 * count)
+    width = count * min(max(figures.TWO_COLUMNS / count, 1.25), 1.6)
     shape = np.mean([sample.mask.shape[0] / sample.mask.shape[1] for _, sample in samples])
     height = (width / count * shape + 0.4) * len(samples) + 0.3
     fig, axes = plt.subplots(len(samples), count, figsize=(width, height), squeeze=False, layout="constrained")
@@ -148,4 +148,5 @@ def _finish(fig: Figure) -> Figure:
 
 
 def _title(dataset: str, image: str, why: str = "") -> str:
-    return f"{dataset}, {why}\n{fill(image, 24)}" if why else f"{dataset}\n{fill(image, 24)}"
+    name = fill(image, 26, break_on_hyphens=False)
+    return f"{dataset}, {why}\n{name}" if why else f"{dataset}\n{name}"

@@ -36,6 +36,7 @@ def table(unit="", made_up=False):
                         "dataset": dataset,
                         "metric": metric,
                         "paper": ours * 1.1,
+                        "paper_spread": 0.05 if i == 1 else np.nan,
                         "unit": unit,
                         "ours": ours if i < 2 else np.nan,
                         "sd": 0.02 if i == 0 else np.nan,
@@ -60,14 +61,17 @@ def test_bars_show_ours_the_papers_and_what_is_not_run():
     diamonds = next(line for line in first.lines if line.get_marker() == "D")
     assert list(diamonds.get_xdata()) == pytest.approx([0.66, 0.77, 0.88])
     assert first.get_xlim() == (0, 1) and fig.axes[2].get_xlim()[1] < 0.2  # MAE is not stretched to 1
-    ends = first.collections[0].get_segments()[0]  # ± the standard deviation of A; B has one seed
-    assert [ends[0][0], ends[1][0]] == pytest.approx([0.58, 0.62])
+    ours, theirs = ([line for line in c.get_segments() if np.isfinite(line).all()] for c in first.collections)
+    assert [x for line in ours for x, _ in line] == pytest.approx([0.58, 0.62])  # B has one seed
+    assert [x for line in theirs for x, _ in line] == pytest.approx([0.72, 0.82])
 
 
 def test_bars_of_one_data_set_in_percent():
     fig = study_figures.bars(table("%"), ["mDice", "MAE"], ["one"], ["A", "D"])
     assert [ax.get_title() for ax in fig.axes] == ["mDice", "MAE"] and fig.get_suptitle() == "one"
     assert fig.axes[0].get_xlim() == (0, 100) and texts(fig) == ["published only"] * 2
+    alone = table().query("row != 'D' or dataset != 'two'")  # no cell at all is not a cell that was not run
+    assert texts(study_figures.bars(alone, ["mDice"], rows=["A", "D"])) == ["published only"]
 
 
 def test_made_up_images_are_named():
@@ -104,6 +108,9 @@ def test_gaps_have_intervals_and_the_papers_gap():
     ends = [c.get_segments()[0] for c in fig.axes[0].collections]
     assert [x for line in ends for x, _ in line] == pytest.approx([0.01, 0.03, -0.04, 0.02])
     assert fig.axes[0].get_ylim() == (1.5, -0.5)  # the first on top
+    assert [t.get_text() for t in fig.legends[0].get_texts()][1] == "the paper's, on the real sets"
+    alone = study_figures.gap_plot({("A", "B"): gaps().assign(paper=np.nan)}, "mDice")
+    assert [t.get_text() for t in alone.legends[0].get_texts()] == ["ours, 95 % of the draws"]
 
 
 def ordering():
