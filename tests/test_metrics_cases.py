@@ -1,11 +1,13 @@
 """Overlap, border and layer scores: by hand on small masks, shifted squares and layers, and against MONAI."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from m2s.data import read_image, read_mask
 from m2s.errors import InputError
 from m2s.metrics import score
 from m2s.metrics_boundary import boundary, edge_distance
@@ -205,3 +207,15 @@ def test_case_scores_of_several_classes():
 def test_input_errors(call, says):
     with pytest.raises(InputError, match=says):
         call()
+
+
+def test_pranets_own_maps(real_data):
+    """The recorded distances of PraNet's published maps of Kvasir, which notebook 27 quotes."""
+    maps, masks = real_data / "predictions" / "PraNet" / "Kvasir", real_data / "Kvasir-SEG" / "masks"
+    if not maps.is_dir() or not masks.is_dir():
+        pytest.skip(f"no published PraNet maps in {real_data}")
+    pairs = [(read_image(p)[..., 0], read_mask(next(masks.glob(f"{p.stem}.*")))) for p in sorted(maps.iterdir())]
+    got = pd.DataFrame([overlap(p, m) | boundary(p, m) for p, m in pairs])
+    assert got["Dice"].mean() == pytest.approx(0.899, abs=0.002)
+    assert got["ASD"].mean() == pytest.approx(13.5, abs=0.1) and got["HD95"].mean() == pytest.approx(57.3, abs=0.1)
+    assert got["HD95"].median() == pytest.approx(11.3, abs=0.1) and got["HD95"].min() > 2.23
