@@ -14,11 +14,13 @@ class Profile:
     task another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
     ``folds`` the folds that are trained of a cross-validation (None: all). ``ablation_tasks`` are the tasks that
     ablations are trained on (None: all that their table has). ``small`` profiles train the rows that a study names for
-    them, with its ``small`` settings. ``batch`` runs share one process, since a short run takes no longer than starting
-    Python. ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as
-    LossNet, whose gradients are about ten times larger, 0.1 drives short trainings to all background (notebook 03); in
-    longer ones on real images it is worth having: one seed of M2SNet with the settings of ``full`` scored mDice .681
-    on ColonDB with 0.1 and .615 with 0.001, .841 and .835 on Kvasir.
+    them, with its ``small`` settings. ``own_encoders`` gives rows the large encoders of their publications. ``batch``
+    runs share one process, since a short run takes no longer than starting Python.
+
+    ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as LossNet, whose
+    gradients are about ten times larger, 0.1 drives short trainings to all background (notebook 03); in longer ones on
+    real images it is worth having: one seed of M2SNet with the settings of ``full`` scored mDice .681 on ColonDB with
+    0.1 and .615 with 0.001, .841 and .835 on Kvasir.
     """
 
     purpose: str
@@ -35,6 +37,7 @@ class Profile:
     folds: int | None = None
     ablation_tasks: tuple[str, ...] | None = ("polyps",)
     small: bool = False
+    own_encoders: bool = False
     seeds: tuple[int, ...] = (0,)
     threads: int = 1
     batch: int = 1
@@ -85,6 +88,7 @@ PROFILES = {
         ablation_tasks=None,
         seeds=(0, 1, 2),
         threads=8,
+        own_encoders=True,
     ),
 }
 

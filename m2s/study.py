@@ -1,5 +1,6 @@
 """What a study is: a published table, its rows as runs, on the tasks that its columns are about."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -27,9 +28,13 @@ class Task:
     num_classes: int = 1
     extra: bool = False
 
-    def sets(self, fold: int) -> dict[str, tuple[str, ...]]:
-        """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1."""
-        names = dict.fromkeys(label.split(":")[0] for label in self.datasets)
+    def sets(self, fold: int, scored: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1.
+
+        ``scored`` are the printed names of the data sets to score; all of them if it has none of this task's.
+        """
+        chosen = [ours for ours, theirs in self.datasets.items() if theirs in scored] or self.datasets
+        names = dict.fromkeys(label.split(":")[0] for label in chosen)
         test_sets = (f"{name}/{self.splits[name]}" if name in self.splits else name for name in names)
         return {
             "train_sets": tuple(name.format(fold=fold) for name in self.train_sets),
@@ -45,7 +50,7 @@ class Study:
     a row is not run. ``published`` names the printed table, "" for a question that no paper asks. ``ablation`` studies
     use the profile's smaller recipe. Profiles that are ``small`` train the rows in ``small_rows`` only (None: all), and
     add ``small`` to every row's settings, for instance where weights are too large to fetch in a class. ``stand_ins``
-    are the encoders that they take for a row's own ("": the profile's).
+    are what profiles below the paper's size take for a row's own encoder ("": the profile's).
     """
 
     title: str
@@ -70,6 +75,11 @@ class Study:
             return ()
         table = published.load(self.published)
         return tuple(table.loc[table["dataset"].isin(self.datasets.values()), "metric"].unique())
+
+    @cached_property
+    def printed(self) -> frozenset[str]:
+        """The data sets of the printed table, by their printed names."""
+        return frozenset(published.load(self.published)["dataset"]) if self.published else frozenset()
 
     def tasks_of(self, profile: str, data: str) -> dict[str, Task]:
         """The tasks that are trained in this profile on this data."""
@@ -114,6 +124,7 @@ class Study:
         } | row
         if p.small:
             settings |= self.small
+        if not p.own_encoders:
             settings["encoder"] = self.stand_ins.get(settings["encoder"], settings["encoder"]) or p.encoder
         if settings["lossnet"] is None:  # a network without LossNet is the same run whatever LossNet would have been
             settings |= {"lossnet_resize": None, "lossnet_weight": 0.1, "lossnet_pretrained": True}
@@ -130,6 +141,7 @@ class Study:
             train_limit=p.train_limit,
             test_limit=p.test_limit,
             threads=p.threads,
-            **self.tasks[task].sets(fold),
+            # In small profiles the many ablations are scored on what their tables print, and nothing else.
+            **self.tasks[task].sets(fold, self.printed if p.small and self.ablation else ()),
             **settings,
         )

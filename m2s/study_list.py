@@ -71,7 +71,9 @@ def _kernels(*sizes: int, **options: object) -> dict[str, object]:
 
 
 UNET, UNETPP, ATTENTION = _baseline("unet"), _baseline("unetpp"), _baseline("attention_unet")
-UTNET, TRANSUNET, PRANET = _baseline("utnet"), _baseline("transunet"), _baseline("pranet")
+UTNET, PRANET = _baseline("utnet"), _baseline("pranet")
+TRANSUNET = _baseline("transunet") | {"encoder": "vit_base_r50_s16_224"}
+HYBRID = {"vit_base_r50_s16_224": ""}  # a smaller TransUNet: the profile's encoder, then a small transformer
 FOUR_TASKS = _tasks("polyps", "videos", "lung", "covid", "breast")
 OTHER_FRAMEWORK = "published only: trained by nnU-Net, an extra of this project (notebook 26)"
 DIFFERENCE = "published only: a difference of two other rows"
@@ -81,6 +83,7 @@ COMPARISONS = {
         title="Table 1: image polyp segmentation",
         published="m2snet_v1_table01",
         notebook="20_polyp_table",
+        stand_ins=HYBRID,
         tasks=_tasks("polyps"),
         rows={
             "U-Net": UNET,
@@ -115,6 +118,7 @@ COMPARISONS = {
         title="Table 3: lung infection segmentation",
         published="m2snet_v1_table03",
         notebook="22_lung_table",
+        stand_ins=HYBRID,
         tasks=_tasks("lung", "covid"),
         rows={
             "U-Net": UNET,
@@ -133,6 +137,7 @@ COMPARISONS = {
         title="Table 4: breast ultrasound segmentation, four folds",
         published="m2snet_v1_table04",
         notebook="23_breast_table",
+        stand_ins=HYBRID,
         tasks=_tasks("breast"),
         rows={
             "U-Net": UNET,

@@ -10,6 +10,7 @@ from m2s import published, runs
 from m2s.data import CATALOGUE
 from m2s.errors import InputError
 from m2s.paths import data_label, results_dir, whole_file
+from m2s.profiles import find_profile
 from m2s.runs import Run, split_of
 from m2s.studies import STUDIES, Study, lacking, study_runs
 
@@ -81,7 +82,8 @@ def _cells(study: Study, profile: str, data: str) -> pd.DataFrame:
     for dataset, part in printed.groupby("dataset", sort=False):
         metrics.setdefault(here[dataset].title, list(part["metric"].unique()))
     known, rows = set(printed["dataset"]), []
-    for task in study.tasks_of(profile, data).values():
+    small = study.ablation and study.published and find_profile(profile).small  # scored on printed sets alone
+    for task in () if small else study.tasks_of(profile, data).values():
         like = metrics.get(task.title) or next(iter(metrics.values()), METRICS)
         for row in extra:
             rows += [(row, theirs, m) for theirs in task.datasets.values() if theirs not in known for m in like]
