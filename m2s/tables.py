@@ -57,9 +57,12 @@ def compare(study: str, profile: str, data: str | Path, results: Path | None = N
         scale = np.where(part["unit"] == "%", 100, 1)  # our scores are fractions
         ours, sd = (part["metric"].map(values).astype(float) * scale for values in (scores.mean(), scores.std()))
         part = part.assign(ours=ours, sd=sd, **how)
-        if how["status"] == MEASURED and part["ours"].isna().any():
-            lost = part["ours"].isna()
-            part.loc[lost, ["status", "reason"]] = [NOT_RUN, "not run: the scores were written without this metric"]
+        if how["status"] == MEASURED:
+            none = part["ours"].isna()
+            known = part["metric"].isin(scores.columns)
+            part.loc[none, "status"] = NOT_RUN
+            part.loc[none & ~known, "reason"] = "not run: the scores were written without this metric"
+            part.loc[none & known, "reason"] = "not run: no image has this score (a distance needs both borders)"
         parts.append(part)
     table = pd.concat(parts).sort_index().reset_index(drop=True)
     shown = table[(table["doubt"] != EXTRA) | (table["status"] == MEASURED) | (not chosen.published)]
@@ -193,7 +196,7 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     shown = table.assign(text=[_text(cell) for cell in table.itertuples()])
     columns = pd.MultiIndex.from_frame(shown[["dataset", "metric"]].drop_duplicates())
     shown = shown.pivot(index="row", columns=["dataset", "metric"], values="text")
-    shown = shown.reindex(index=table["row"].unique(), columns=columns)
+    shown = shown.reindex(index=table["row"].unique(), columns=columns).fillna("")
     if made_up := (table["data"] == "made-up").any():
         shown = shown.rename(columns=lambda name: f"made-up {name}", level=0)
     legend = "ours, on made-up images (the paper's, on the real sets)" if made_up else "ours (the paper's)"
