@@ -56,14 +56,14 @@ for number, batch in enumerate(studies.batches(PROFILE, DATA)):
         log:
             str(RESULTS / "logs" / f"{todo[0].key}.log"),
         params:
-            keys=" ".join(run.key for run in todo),
+            chosen=" ".join(run.key for run in todo),
             folders=" ".join(shlex.quote(str(RESULTS / "runs" / run.key)) for run in todo),
         threads: todo[0].threads
         message:
             f"run {todo[0].key}: {todo[0].title}" + f" (and {len(todo) - 1} more)" * (len(todo) > 1)
         shell:
             "rmdir {params.folders} 2> /dev/null; exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
-            " --profile {PROFILE} --data {DATA:q} --key {params.keys} > {log:q} 2>&1"
+            " --profile {PROFILE} --data {DATA:q} --key {params.chosen} > {log:q} 2>&1"
 
 
 rule index:

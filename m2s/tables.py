@@ -281,7 +281,7 @@ def _measured(
     notes = ["made-up images, not the paper's data"] if here.data == "phantom" else []
     if (ours := _settings(here)) != (theirs := _settings(paper)):
         notes.append(f"here {ours}; profile paper: {theirs}")
-    if images < (CATALOGUE[name].counts.get(split_of(_test_set(here, name), "test")[1], images)):
+    if images < CATALOGUE[name].counts.get(_test_split(here, name), images):
         notes.append(f"{images} test images")
     if len(folds) > 1:
         notes.append(f"mean and spread over {len(done)} folds" + (f" of {len(folds)} so far" if done != folds else ""))
@@ -297,8 +297,9 @@ def _measured(
     }
 
 
-def _test_set(run: Run, name: str) -> str:
-    return next(test_set for test_set in run.test_sets if split_of(test_set, "test")[0] == name)
+def _test_split(run: Run, name: str) -> str:
+    """The split of a data set that a run is tested on; the set may be one that it was scored on in earlier days."""
+    return dict(split_of(test_set, "test") for test_set in run.test_sets).get(name, "test")
 
 
 def _fold(run: Run) -> tuple[str, ...]:
