@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from m2s import published, runs, studies
+from m2s import runs
 from m2s.errors import InputError
 from m2s.runs import Run
 from m2s.training import Recipe
