@@ -51,8 +51,6 @@ PROFILES = {
     "full": Profile(
         "real data on a CPU or one small GPU",
         Recipe(size=160, epochs=12),
-        lossnet_resize=96,  # of 160, about what the released 224 is of 352
-        lossnet_weight=0.001,
         seeds=(0, 1, 2),
     ),
     "paper": Profile(
