@@ -74,8 +74,16 @@ class DoubleConv(nn.Sequential):
         super().__init__(ConvNormAct(in_channels, out_channels, 3), ConvNormAct(out_channels, out_channels, 3))
 
 
-class AnySize:
-    """Mixed into a network of segmentation-models-pytorch: pads to multiples of 32 and crops its logits."""
+class SMPUnet(smp.Unet):
+    """:func:`unet`'s network. Its decoder resizes to each skip, so that any size will do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_size(x)
+        return super().forward(x)
+
+
+class SMPUnetPlusPlus(smp.UnetPlusPlus):
+    """:func:`unetpp`'s network. Its nodes need multiples of 32: the image is padded, and the logits cropped."""
 
     requires_divisible_input_shape = False
 
@@ -83,14 +91,6 @@ class AnySize:
         check_size(x)
         height, width = x.shape[-2:]
         return super().forward(F.pad(x, (0, -width % 32, 0, -height % 32)))[..., :height, :width]
-
-
-class SMPUnet(AnySize, smp.Unet):
-    """:func:`unet`'s network."""
-
-
-class SMPUnetPlusPlus(AnySize, smp.UnetPlusPlus):
-    """:func:`unetpp`'s network."""
 
 
 def from_smp(kind: type[nn.Module], encoder: str, pretrained: bool, num_classes: int) -> nn.Module:
