@@ -61,7 +61,7 @@ PROFILES = {
         "a class on laptops, the default",
         Recipe(size=96, epochs=10, batch_size=8),
         Recipe(size=64, epochs=4, batch_size=8),
-        epochs={"videos": 3, "breast": 8, "joint": 3},
+        epochs={"videos": 3, "breast": 8, "oct": 8, "joint": 2},
         train_limit=60,
         test_limit=20,
         folds=2,

@@ -96,7 +96,7 @@ COMPARISONS = {
             "MSNet": MSNET,
             "M2SNet": M2SNET,
         },
-        small_rows=("U-Net", "Attention U-Net", "TransUNet", "PraNet", "MSNet", "M2SNet"),
+        small_rows=("U-Net", "Attention U-Net", "PraNet", "MSNet", "M2SNet"),
     ),
     "videos": Study(
         title="Table 2: video polyp segmentation",
