@@ -12,14 +12,8 @@ from timm.layers import ConvNormAct, SEModule
 from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
-from m2s.units import resize
+from m2s.units import check_size, resize
 from m2s.weights import create_timm
-
-
-def check_size(x: Tensor) -> None:
-    """Refuse images below 32 pixels: the deepest features would have no pixel left."""
-    if min(x.shape[-2:]) < 32:
-        raise InputError(f"image of {x.shape[-2]}×{x.shape[-1]} pixels: the network needs at least 32×32")
 
 
 class Features(nn.Module):

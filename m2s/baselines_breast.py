@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from timm.layers import SelectiveKernel
 from torch import Tensor, nn
 
-from m2s.baselines import DoubleConv, FromScratch, check_size
+from m2s.baselines import DoubleConv, FromScratch
 from m2s.errors import InputError
-from m2s.units import resize
+from m2s.units import check_size, resize
 
 
 class PlainUNet(FromScratch):

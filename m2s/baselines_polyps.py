@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from timm.layers import SelectiveKernel, SEModule
 from torch import Tensor, nn
 
-from m2s.baselines import check_size
 from m2s.network import WIDTH, Encoder
-from m2s.units import ConvBNReLU, resize
+from m2s.units import ConvBNReLU, check_size, resize
 
 
 def foreground(logits: Tensor) -> Tensor:

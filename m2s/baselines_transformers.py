@@ -7,9 +7,9 @@ from timm.layers import ConvNormAct
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from m2s.baselines import DoubleConv, Features, check_size
+from m2s.baselines import DoubleConv, Features
 from m2s.errors import InputError
-from m2s.units import resize
+from m2s.units import check_size, resize
 from m2s.weights import create_timm
 
 

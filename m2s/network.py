@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
 from m2s.styles import STYLES
-from m2s.units import WIRINGS, ConvBNReLU, MultiScaleDifference, resize
+from m2s.units import WIRINGS, ConvBNReLU, MultiScaleDifference, check_size, resize
 from m2s.weights import create_timm, read_state_dict
 
 WIDTH = 64
@@ -147,8 +147,7 @@ class M2SNet(nn.Module):
         return ce
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        if min(x.shape[-2:]) < 32:
-            raise InputError(f"image of {x.shape[-2]}×{x.shape[-1]} pixels: the encoder needs at least 32×32")
+        check_size(x)
         levels = self.encoder(x)
         ce = self.complement(levels, self.pyramid(levels))
         d = {5: ce[5]}

@@ -72,7 +72,6 @@ def compare(study: str, profile: str, data: str | Path, results: Path | None = N
 def _cells(study: Study, profile: str, data: str) -> pd.DataFrame:
     """The printed cells that a study covers, and after them those that only its runs have."""
     here = {theirs: task for task in study.tasks.values() for theirs in task.datasets.values()}
-    extra = list(study.rows)
     if study.published:
         printed = published.load(study.published)
         printed = printed[printed["row"].isin(study.rows) & printed["dataset"].isin(here)]
@@ -88,7 +87,7 @@ def _cells(study: Study, profile: str, data: str) -> pd.DataFrame:
     small = study.ablation and study.published and find_profile(profile).small  # scored on printed sets alone
     for task in () if small else study.tasks_of(profile, data).values():
         like = metrics.get(task.title) or next(iter(metrics.values()), METRICS)
-        for row in extra:
+        for row in study.rows:
             rows += [(row, theirs, m) for theirs in task.datasets.values() if theirs not in known for m in like]
     ours = pd.DataFrame(rows, columns=KEYS).assign(paper=np.nan, paper_spread=np.nan, unit="", doubt=EXTRA)
     return pd.concat([printed, ours], ignore_index=True) if len(ours) else printed.reset_index(drop=True)

@@ -31,6 +31,12 @@ class ConvBNReLU(nn.Sequential):
         )
 
 
+def check_size(x: Tensor) -> None:
+    """Refuse images below 32 pixels: the deepest features would have no pixel left."""
+    if min(x.shape[-2:]) < 32:
+        raise InputError(f"image of {x.shape[-2]}×{x.shape[-1]} pixels: the network needs at least 32×32")
+
+
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear resize of ``(N, C, H, W)`` to ``size = (height, width)``; nothing is done where it fits already."""
     return (
