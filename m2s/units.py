@@ -81,11 +81,18 @@ class ReleasedFilter(nn.Module):
         with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             total = F.conv2d(x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
+            # BatchNorm is one scale and shift per channel: no need to repeat the map before it.
+            norm = self.norm
             if self.training:
-                return F.relu(self.norm(total.expand(-1, self.norm.num_features, -1, -1)))
-            # In evaluation BatchNorm is one scale and shift per channel: no need to repeat the map before it.
-            scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
-            shift = self.norm.bias - self.norm.running_mean * scale
+                mean, var = total.new_zeros(1), total.new_ones(1)  # of the batch, the same for every channel
+                total = F.batch_norm(total, mean, var, training=True, momentum=1.0, eps=norm.eps)
+                norm.running_mean.lerp_(mean, norm.momentum)
+                norm.running_var.lerp_(var, norm.momentum)
+                norm.num_batches_tracked += 1
+                scale, shift = norm.weight, norm.bias
+            else:
+                scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+                shift = norm.bias - norm.running_mean * scale
             return torch.addcmul(shift[:, None, None], total, scale[:, None, None]).relu_()
 
 
