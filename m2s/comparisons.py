@@ -21,7 +21,9 @@ def gaps(
     """How far ``row`` is ahead of ``other`` on each data set: the paper's gap, and ours with its paired bootstrap.
 
     Positive is better, also for errors such as MAE. Scores are averaged over seeds per image first. The columns of
-    :func:`paired_bootstrap`, and ``paper``; a data set without scores of both is left out. Ours are fractions.
+    :func:`paired_bootstrap`, ``paper``, the printed gap, and ``beside``, the printed data sets that it is of: where the
+    table does not print the scored set, the mean over those of the same modality that it does print. A data set
+    without scores of both is left out. Ours are fractions.
     """
     finished = tables.finished(study, profile, data, results)
     for name in (row, other):
@@ -31,7 +33,7 @@ def gaps(
     sign = -1 if metric in tables.LOWER_IS_BETTER else 1
     scores = [[scores for *_, scores in finished[name] if metric in scores] for name in (row, other)]
     empty = pd.DataFrame(columns=["images", "difference", "low", "high", "share", "paper"], dtype=float)
-    empty = empty.rename_axis("dataset")
+    empty = empty.rename_axis("dataset").assign(beside="")
     if not all(scores):
         return empty
     a, b = (pd.concat(s).groupby(["dataset", "image"], sort=False)[[metric]].mean() * sign for s in scores)
@@ -41,11 +43,12 @@ def gaps(
         return empty
     table = paired_bootstrap(a.loc[common].reset_index(), b.loc[common].reset_index(), metric)
     printed = _printed(chosen.published, metric)
-    paper = [
-        sign * (printed.get((row, d), np.nan) - printed.get((other, d), np.nan))
-        for d in map(chosen.datasets.get, table.index)
+    table = table.rename(index=chosen.datasets)
+    beside = [chosen.beside(dataset) for dataset in table.index]
+    differences = [
+        [sign * (printed.get((row, d), np.nan) - printed.get((other, d), np.nan)) for d in sets] for sets in beside
     ]
-    return table.assign(paper=paper).rename(index=chosen.datasets)
+    return table.assign(paper=[np.mean(d or np.nan) for d in differences], beside=[", ".join(sets) for sets in beside])
 
 
 def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
@@ -61,8 +64,8 @@ def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
 def ordering(study: str, metric: str, profile: str, data: str | Path, results: Path | None = None) -> pd.DataFrame:
     """Every pair of measured rows that the paper orders, on each data set: does the order hold in our runs?
 
-    Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0), ``difference``, ``low``, ``high``
-    (ours and its 95 % interval, as :func:`gaps`), images, and ``verdict``: "holds" (beyond the chance of the test
+    Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0) and ``beside`` (of which sets),
+    ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`gaps`), images, and ``verdict``: "holds" (beyond the chance of the test
     images), "reversed" (beyond it too), or "undecided" (the interval contains 0, or fewer than 20 images).
     """
     rows = [row for row, found in tables.finished(study, profile, data, results).items() if found]
@@ -75,7 +78,7 @@ def ordering(study: str, metric: str, profile: str, data: str | Path, results: P
         found["low"], found["high"] = np.where(behind, -high, low), np.where(behind, -low, high)
         found[["paper", "difference"]] = found[["paper", "difference"]].where(~behind, -found[["paper", "difference"]])
         parts.append(found[found["paper"] > 0])  # a printed tie orders nothing
-    columns = ["dataset", "row", "other", "paper", "difference", "low", "high", "images", "verdict"]
+    columns = ["dataset", "row", "other", "paper", "beside", "difference", "low", "high", "images", "verdict"]
     if not parts:
         return pd.DataFrame(columns=columns)
     table = pd.concat(parts, ignore_index=True)
@@ -105,6 +108,10 @@ def sentence(study: str, metric: str, profile: str, data: str | Path, results: P
     few = f" Sets of fewer than {ENOUGH} images decide nothing." if (pairs["images"] < ENOUGH).any() else ""
     once = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     sets = f"{pairs['dataset'].nunique()} test set(s)"
+    if len(others := pairs[pairs["dataset"] != pairs["beside"]]):
+        places = others.drop_duplicates("dataset").groupby("beside", sort=False)["dataset"].agg(", ".join)
+        places = "; ".join(f"{sets} by the printed differences on {beside}" for beside, sets in places.items())
+        sets += f" ({len(others)} on sets that the table does not print: {places})"
     return (
         f"{answer} ({metric}, {images}): of {len(pairs)} printed differences between {len(finished)} rows on {sets}, "
         f"{counts['holds']} have the same sign beyond the chance of the test images, "

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from m2s import published
+from m2s.data import CATALOGUE
 from m2s.paths import data_label
 from m2s.profiles import Profile, find_profile
 from m2s.runs import Run
@@ -80,6 +81,13 @@ class Study:
     def printed(self) -> frozenset[str]:
         """The data sets of the printed table, by their printed names."""
         return frozenset(published.load(self.published)["dataset"]) if self.published else frozenset()
+
+    def beside(self, dataset: str) -> tuple[str, ...]:
+        """The printed sets by which a scored one is judged: itself, or where it is not printed, those of its modality."""
+        if dataset in self.printed:
+            return (dataset,)
+        modality = {theirs: CATALOGUE[ours.split(":")[0]].modality for ours, theirs in self.datasets.items()}
+        return tuple(d for d in modality if d in self.printed and modality[d] == modality[dataset])
 
     def tasks_of(self, profile: str, data: str) -> dict[str, Task]:
         """The tasks that are trained in this profile on this data."""

@@ -267,3 +267,29 @@ def test_gaps_beside_the_papers(tmp_path):
     errors = comparisons.gaps("polyps", "M2SNet", "MSNet", "MAE", "smoke", "phantom", tmp_path)
     assert errors.loc["ColonDB", "difference"] == pytest.approx(-0.1)  # ours is 0.6 against 0.5: worse
     assert errors.loc["ColonDB", "paper"] == pytest.approx(0.041 - 0.038)
+
+
+def test_the_order_of_print_holds_is_reversed_or_undecided(tmp_path):
+    for row, dice in (("M2SNet", 0.6), ("MSNet", 0.7), ("U-Net", 0.6)):
+        finish(run_of(row), tmp_path, dice, sets=("kvasir",), images=20)
+    told = "polyps", "mDice", "smoke", "phantom", tmp_path
+    verdicts = comparisons.ordering(*told).set_index(["row", "other"])["verdict"].to_dict()
+    assert verdicts == {
+        ("M2SNet", "MSNet"): "reversed",
+        ("MSNet", "U-Net"): "holds",
+        ("M2SNet", "U-Net"): "undecided",
+    }
+    assert comparisons.sentence(*told).startswith("The paper's ordering holds in part (mDice, made-up images")
+    assert "of 3 printed differences between 3 rows on 1 test set(s), 1 have the same" in comparisons.sentence(*told)
+
+
+def test_sets_that_a_table_does_not_print_are_judged_by_those_that_it_does(tmp_path):
+    kernels = studies.STUDIES["kernels"]
+    three, one = (kernels.runs(f"M2SNet (kernel scales {k})", "full", REAL)[0] for k in ("1,3,5", "1"))
+    finish(three, tmp_path, 0.6, sets=("kvasir",), images=20), finish(one, tmp_path, 0.5, sets=("kvasir",), images=20)
+    pair = comparisons.ordering("kernels", "mDice", "full", REAL, tmp_path).iloc[0]
+    assert (pair["dataset"], pair["beside"], pair["verdict"]) == ("Kvasir", "ETIS", "holds")
+    assert pair["paper"] == pytest.approx(0.749 - 0.719)  # of ETIS, the only polyp set in Table 13
+    text = comparisons.sentence("kernels", "mDice", "full", REAL, tmp_path)
+    assert "(1 on sets that the table does not print: Kvasir by the printed differences on ETIS)" in text
+    assert studies.STUDIES["lung"].beside("COVID-SemiSeg") == ("Lung infection",)
