@@ -23,6 +23,7 @@ RUNS = {run.key: run for run in studies.runs(PROFILE, DATA)}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 RECORD = str(RESULTS / "runs" / "{key}" / "record.json")
 DONE = str(RESULTS / "notebooks" / "{stem}.done")
+COUNTED = ["25_efficiency", "34_multiscale_styles"]  # they write tables.COSTS
 # A notebook runs again when the library changes, except the files that only start things.
 LIBRARY = sorted(str(path) for path in (paths.ROOT / "m2s").rglob("*.py"))
 LIBRARY = [path for path in LIBRARY if Path(path).stem not in ("__main__", "doctor", "reproduce")]
@@ -87,8 +88,8 @@ rule notebook:
         lambda wildcards: expand(
             RECORD, key=[run.key for run in studies.notebook_runs(wildcards.stem, PROFILE, DATA)]
         ),
-        # The last notebook gathers the costs that notebook 25 counts.
-        lambda wildcards: expand(DONE, stem=["25_efficiency"] * (wildcards.stem == "90_paper_versus_ours")),
+        # The last notebook gathers the costs that two others count.
+        lambda wildcards: expand(DONE, stem=COUNTED if wildcards.stem == "90_paper_versus_ours" else []),
     output:
         touch(DONE),
     log:

@@ -61,12 +61,29 @@ def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
     return dict(zip(zip(cells["row"], cells["dataset"], strict=True), values, strict=True))
 
 
+def against(
+    reference: str, study: str, metric: str, profile: str, data: str | Path, results: Path | None = None
+) -> pd.DataFrame:
+    """Every other measured row less ``reference`` on every set that both were scored on, as text to look at.
+
+    ``+0.012 [-0.003, +0.027]``: the difference as in :func:`gaps`, and its interval of 95 %. Empty where there is none.
+    """
+    found = {row: gaps(study, row, reference, metric, profile, data, results) for row in STUDIES[study].rows}
+    texts = {
+        row: {g.Index: f"{g.difference:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gap.itertuples()}
+        for row, gap in found.items()
+        if row != reference and len(gap)
+    }
+    return pd.DataFrame.from_dict(texts, orient="index").fillna("")
+
+
 def ordering(study: str, metric: str, profile: str, data: str | Path, results: Path | None = None) -> pd.DataFrame:
     """Every pair of measured rows that the paper orders, on each data set: does the order hold in our runs?
 
     Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0) and ``beside`` (of which sets),
-    ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`gaps`), images, and ``verdict``: "holds" (beyond the chance of the test
-    images), "reversed" (beyond it too), or "undecided" (the interval contains 0, or fewer than 20 images).
+    ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`gaps`), images, and ``verdict``: "holds"
+    (beyond the chance of the test images), "reversed" (beyond it too), or "undecided" (the interval contains 0, or
+    fewer than 20 images).
     """
     rows = [row for row, found in tables.finished(study, profile, data, results).items() if found]
     parts = []

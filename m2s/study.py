@@ -83,7 +83,7 @@ class Study:
         return frozenset(published.load(self.published)["dataset"]) if self.published else frozenset()
 
     def beside(self, dataset: str) -> tuple[str, ...]:
-        """The printed sets by which a scored one is judged: itself, or where it is not printed, those of its modality."""
+        """The printed sets by which a scored one is judged: itself, or else those of its modality."""
         if dataset in self.printed:
             return (dataset,)
         modality = {theirs: CATALOGUE[ours.split(":")[0]].modality for ours, theirs in self.datasets.items()}

@@ -28,8 +28,8 @@ OURS = ["ours", "sd", "seeds", "seed_list", "images", "data", "status", "reason"
 LOWER_IS_BETTER = ("MAE", "ASD", "HD95", "MED", "FLOPs_G", "Params_M")
 METRICS = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
 """What is shown of the polyp sets where no paper prints a table."""
-COSTS = "25_efficiency.csv"
-"""What notebook 25 counts and times, in the folder of tables: parameters, multiply-adds and speed need no run."""
+COSTS = ("25_efficiency.csv", "34_multiscale_styles_cost.csv")
+"""What two notebooks count and time, in the folder of tables: parameters, multiply-adds and speed need no run."""
 EXTRA = "no paper prints this"
 
 Finished = tuple[Run, dict, pd.DataFrame]
@@ -131,9 +131,9 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
         "runs": "",
     }
     table = table.fillna(uncovered | {"seeds": 0, "images": 0}).astype({"seeds": int, "images": int})
-    costs = Path(results or results_dir(profile, data)) / "tables" / COSTS
-    if costs.is_file():
-        counted = pd.read_csv(costs).dropna(subset="ours").set_index(["table", "row", "metric"])
+    costs = [Path(results or results_dir(profile, data)) / "tables" / name for name in COSTS]
+    if parts := [pd.read_csv(path) for path in costs if path.is_file()]:
+        counted = pd.concat(parts).dropna(subset="ours").set_index(["table", "row", "metric"])
         found = pd.MultiIndex.from_frame(table[["name", "row", "metric"]])
         here = found.isin(counted.index)
         values = counted.loc[found[here], ["ours", "reason"]].to_numpy()

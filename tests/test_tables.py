@@ -166,6 +166,24 @@ def test_versus_holds_every_published_cell_once(tmp_path):
     assert (table.loc[table["name"] == "lgmsnet_table01", "reason"] == "not run: no study covers this table").all()
 
 
+def test_versus_takes_what_is_counted_without_a_run(tmp_path):
+    counted = pd.DataFrame(
+        {
+            "table": ["m2snet_v1_table06", "m2snet_revised_table14"],
+            "row": ["M2SNet", "M2SNet"],
+            "metric": ["Params_M", "FLOPs_G"],
+            "ours": [27.7, 8.9],
+            "reason": ["with res2net50d", "at 256 px"],
+        }
+    )
+    (tmp_path / "tables").mkdir()
+    for name, line in zip(tables.COSTS, (counted[:1], counted[1:]), strict=True):
+        line.to_csv(tmp_path / "tables" / name, index=False)
+    table = tables.versus("smoke", "phantom", tmp_path)
+    measured = table[table["status"] == "measured"].set_index("name").loc[counted["table"]].reset_index()
+    assert measured[["name", "row", "metric", "ours", "reason"]].to_numpy().tolist() == counted.to_numpy().tolist()
+
+
 def test_reprints_are_the_same_tables():
     """The two versions share 720 cells (README of the published tables)."""
     shared = 0
@@ -290,6 +308,8 @@ def test_sets_that_a_table_does_not_print_are_judged_by_those_that_it_does(tmp_p
     pair = comparisons.ordering("kernels", "mDice", "full", REAL, tmp_path).iloc[0]
     assert (pair["dataset"], pair["beside"], pair["verdict"]) == ("Kvasir", "ETIS", "holds")
     assert pair["paper"] == pytest.approx(0.749 - 0.719)  # of ETIS, the only polyp set in Table 13
+    told = comparisons.against("M2SNet (kernel scales 1)", "kernels", "mDice", "full", REAL, tmp_path)
+    assert told.to_dict() == {"Kvasir": {"M2SNet (kernel scales 1,3,5)": "+0.100 [+0.100, +0.100]"}}
     text = comparisons.sentence("kernels", "mDice", "full", REAL, tmp_path)
     assert "(1 on sets that the table does not print: Kvasir by the printed differences on ETIS)" in text
     assert studies.STUDIES["lung"].beside("COVID-SemiSeg") == ("Lung infection",)
