@@ -87,9 +87,11 @@ def bars(
     axes[0, 0].invert_yaxis()
     if len(columns) == 1:
         fig.suptitle(f"{made_up}{columns[0]}", fontsize="medium")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=OURS), plt.Line2D([], [], marker="D", markersize=4, **PAPER)]
-    who = "the paper's, on the real sets" if (cells["data"] == "made-up").any() else "the paper's"
-    fig.legend(handles, ["ours", who], loc="outside lower center", ncols=2)
+    legend = {"ours": plt.Rectangle((0, 0), 1, 1, color=OURS)}
+    if cells["paper"].notna().any():
+        who = "the paper's, on the real sets" if (cells["data"] == "made-up").any() else "the paper's"
+        legend[who] = plt.Line2D([], [], marker="D", markersize=4, **PAPER)
+    fig.legend(legend.values(), legend, loc="outside lower center", ncols=2)
     return fig
 
 
@@ -211,7 +213,8 @@ def accuracy_against_cost(
     fig, ax = plt.subplots(figsize=(figures.TWO_COLUMNS * 0.7, 3), layout="constrained")
     made_up = (cells["data"] == "made-up").any()
     ax.plot(x, means["ours"], "o", color=OURS, label="ours, on made-up images" if made_up else "ours")
-    ax.plot(x, means["paper"], marker="D", label=f"the paper's{', on the real sets' if made_up else ''}", **PAPER)
+    if means["paper"].notna().any():
+        ax.plot(x, means["paper"], marker="D", label=f"the paper's{', on the real sets' if made_up else ''}", **PAPER)
     for row, cost in x.items():
         for kind in ("ours", "paper"):
             ax.annotate(row, (cost, means.loc[row, kind]), (4, 3), textcoords="offset points", fontsize="x-small")

@@ -199,6 +199,8 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     if made_up := (table["data"] == "made-up").any():
         shown = shown.rename(columns=lambda name: f"made-up {name}", level=0)
     legend = "ours, on made-up images (the paper's, on the real sets)" if made_up else "ours (the paper's)"
+    if table["paper"].isna().all():
+        legend = legend.partition(" (")[0]
     return shown.rename_axis(index=None, columns=[legend, ""])
 
 

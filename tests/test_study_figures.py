@@ -58,6 +58,9 @@ def test_bars_show_ours_the_papers_and_what_is_not_run():
     assert [p.get_width() for p in first.patches[:2]] == pytest.approx([0.6, 0.7])
     assert [t.get_text() for t in first.get_yticklabels()] == ["A", "B", "C"]  # D is published only
     assert texts(fig) == ["not run"] * 4
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ["ours", "the paper's"]
+    unasked = study_figures.bars(table().assign(paper=np.nan))
+    assert [t.get_text() for t in unasked.legends[0].get_texts()] == ["ours"]
     diamonds = next(line for line in first.lines if line.get_marker() == "D")
     assert list(diamonds.get_xdata()) == pytest.approx([0.66, 0.77, 0.88])
     assert first.get_xlim() == (0, 1) and fig.axes[2].get_xlim()[1] < 0.2  # MAE is not stretched to 1
