@@ -31,7 +31,7 @@ format: $(VENV)/.installed  ## format and sort with ruff
 
 lock: $(VENV)/.installed  ## compile requirements.lock from pyproject.toml, keeping the versions it has
 	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra dev pyproject.toml -o requirements.lock
+	  --extra app --extra classroom --extra site --extra dev pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment, the caches and the smoke and lab results (full and paper results stay)
 	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache m2s.egg-info
