@@ -205,8 +205,9 @@ def _label(name: str, inputs: tuple[str, ...]) -> str:
     if name == "logit":
         return name
     if "k=" in name:
-        k = name.partition("k=")[2]
-        return f"$|f_{k}({inputs[0]}) - f_{k}({inputs[1]})|$".replace("f_1(", "(")
+        k = name.partition("k=")[2]  # with k = 1 the filter is the identity
+        deep, shallow = inputs if k == "1" else (f"f_{k}({name})" for name in inputs)
+        return f"$|{deep} - {shallow}|$"
     return f"${name}$"
 
 

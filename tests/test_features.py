@@ -71,7 +71,7 @@ def test_differences_at_each_scale_add_up_to_what_the_unit_gets():
             torch.testing.assert_close(total, model.difference(deep, shallow)[0])
             torch.testing.assert_close(model.units[name.removeprefix("MS_")](total[None])[0], nodes[name].feature)
     assert nodes["MS_2^1 k=5"].label == "$|f_5(MS_1^2) - f_5(MS_1^1)|$"
-    assert nodes["MS_2^1 k=1"].label == "$|(MS_1^2) - (MS_1^1)|$"
+    assert nodes["MS_2^1 k=1"].label == "$|MS_1^2 - MS_1^1|$"
 
 
 def test_the_model_is_left_as_it_was():
@@ -110,7 +110,7 @@ def test_errors_name_what_is_wrong():
         m2s.capture(model, IMAGE, off=["MS_1^1"])
     with pytest.raises(InputError, match="training mode"):
         m2s.capture(model.train(), IMAGE)
-    with pytest.raises(InputError, match="UNet has no pyramid"):
+    with pytest.raises(InputError, match="Unet has no pyramid"):
         m2s.capture(m2s.create_model("unet", encoder="resnet10t", pretrained=False).eval(), IMAGE)
 
 
