@@ -7,7 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from scipy import ndimage
 from torch import Tensor
 
 from m2s import figures
@@ -71,6 +74,20 @@ def caption(node: Node) -> str:
     return f"{node.label}: {channels} × {height}×{width}, stride {node.stride}"
 
 
+def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray | None = None) -> np.ndarray:
+    """An image uint8 (H, W, 3) with the inner borders of a mask (sky blue) and of a prediction (yellow), both > 0.5.
+
+    The colours are those of :func:`m2s.figures.overlay`; this is the fast form, for a picture that is drawn often.
+    """
+    drawn = image.copy()
+    for area, shade in ((mask, figures.MASK_COLOUR), (prediction, figures.PREDICTION_COLOUR)):
+        if area is not None:
+            inside = np.asarray(area) > 0.5
+            border = inside & ~ndimage.binary_erosion(inside, iterations=max(1, len(image) // 150))
+            drawn[border] = (np.array(to_rgb(shade)) * 255).round()
+    return drawn
+
+
 def triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None) -> Figure:
     """All features of the subtraction module, as the paper's Fig. 8: a column per level, a row per order; below it the
     enhanced features and the decoder's stages, then image, mask and prediction. Channel means, each to its own range.
@@ -131,36 +148,45 @@ def around(capture: Capture, name: str) -> list[Node]:
 
 def plot_values(ax: Axes, features: Mapping[str, Tensor]) -> None:
     """Histograms of the values of one feature in one or two networks; the share of zeros in the legend."""
-    for (network, feature), colour in zip(features.items(), NETWORK_COLOURS, strict=False):
-        values = feature.flatten().numpy()
-        label = f"{network}: {np.mean(values == 0):.0%} zeros"
-        ax.hist(values[values != 0], bins=50, histtype="step", color=colour, label=label)
-    ax.set(xlabel="value", ylabel="pixels of all channels", yscale="log")
+    for (network, feature), shade in zip(features.items(), NETWORK_COLOURS, strict=False):
+        values = feature.numpy()
+        counts, edges = np.histogram(values[values != 0], bins=50)
+        ax.stairs(counts, edges, color=shade, label=f"{network}: {np.mean(values == 0):.0%} zeros")
+    ax.set(xlabel="value", ylabel="pixels, all channels", yscale="log")
+    # Few ticks in plain text: the explorer draws this often, and formulas take long to set.
+    ax.yaxis.set_major_locator(LogLocator(numticks=4))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.legend(fontsize="x-small")
 
 
 def plot_spectrum(ax: Axes, features: Mapping[str, Tensor]) -> None:
     """Shares of the variance in the singular values of the channels, summed up; the effective rank in the legend."""
-    for (network, feature), colour in zip(features.items(), NETWORK_COLOURS, strict=False):
-        share = channel_spectrum(feature).cumsum(0).numpy()
-        label = f"{network}: effective rank {effective_rank(feature):.1f} of {len(feature)}"
-        ax.plot(np.arange(1, len(share) + 1), share, "o-", markersize=2, color=colour, label=label)
-    ax.set(xlabel="singular values", ylabel="share of variance", ylim=(0, 1.03))
+    for (network, feature), shade in zip(features.items(), NETWORK_COLOURS, strict=False):
+        share = channel_spectrum(feature)
+        label = f"{network}: effective rank {effective_rank(share):.1f} of {len(feature)}"
+        ax.plot(np.arange(1, len(share) + 1), share.cumsum(0), "o-", markersize=2, color=shade, label=label)
+    ax.set(xlabel="singular values", ylabel="share of variance", ylim=(0, 1.03), yticks=(0, 0.5, 1))
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.legend(fontsize="x-small", loc="lower right")
 
 
 @torch.inference_mode()
-def lossnet_maps(lossnet: LossNet, prediction: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """What LossNet sees at its four levels: (prediction, mask, distance), each float32 (h, w).
+def lossnet_features(lossnet: LossNet, side: np.ndarray) -> list[Tensor]:
+    """The features of a prediction or a mask (H, W) in [0, 1] at LossNet's four levels, each (C, h, w) on the CPU."""
+    image = torch.from_numpy(np.ascontiguousarray(side, np.float32))[None, None]
+    return [level[0].cpu() for level in lossnet.features(image.to(lossnet.mean.device))]
 
-    The first two are means over the channels of the features; the distance is the mean over the channels of the squared
-    difference, so that its own mean is the term l_f^i of Eq. 6. ``prediction`` and ``mask`` are (H, W) in [0, 1].
+
+def lossnet_maps(prediction: Sequence[Tensor], mask: Sequence[Tensor]) -> list[tuple[np.ndarray, ...]]:
+    """What to show of two :func:`lossnet_features`: at each level (prediction, mask, distance), each float32 (h, w).
+
+    The first two are means over the channels; the distance is the mean over the channels of the squared difference, so
+    that its own mean is the term l_f^i of Eq. 6.
     """
-    pair = [torch.from_numpy(np.ascontiguousarray(side, np.float32))[None, None] for side in (prediction, mask)]
-    levels = lossnet.features(torch.cat(pair))
-    return [
-        (*(side.mean(0).numpy() for side in level), (level[0] - level[1]).square().mean(0).numpy()) for level in levels
-    ]
+    pairs = zip(prediction, mask, strict=True)
+    return [(p.mean(0).numpy(), m.mean(0).numpy(), (p - m).square().mean(0).numpy()) for p, m in pairs]
 
 
 def lossnet_figure(maps: Sequence[tuple[np.ndarray, ...]], prediction: np.ndarray, mask: np.ndarray) -> Figure:

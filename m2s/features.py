@@ -158,10 +158,10 @@ def channel_spectrum(feature: Tensor) -> Tensor:
     return (values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)).float()
 
 
-def effective_rank(feature: Tensor) -> float:
-    """The number of equally strong components that a feature (C, h, w) amounts to: the exponential of the entropy of
-    its :func:`channel_spectrum`, from 1 (all channels are one map) to C (Roy and Vetterli, EUSIPCO 2007)."""
-    share = channel_spectrum(feature).double()
+def effective_rank(spectrum: Tensor) -> float:
+    """The number of equally strong components that a :func:`channel_spectrum` (C,) amounts to: the exponential of its
+    entropy, from 1 (all channels are one map) to C (Roy and Vetterli, EUSIPCO 2007)."""
+    share = spectrum.double()
     return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
 
 

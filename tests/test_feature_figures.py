@@ -77,9 +77,20 @@ def test_lossnets_distance_maps_average_to_its_terms():
     mask = np.zeros((64, 64))
     mask[20:40, 10:30] = 1
     prediction = np.roll(mask, 3, 1) * 0.9
-    maps = feature_figures.lossnet_maps(lossnet, prediction, mask)
+    predicted, wanted = (feature_figures.lossnet_features(lossnet, side) for side in (prediction, mask))
+    maps = feature_figures.lossnet_maps(predicted, wanted)
     terms = lossnet.terms(*(torch.from_numpy(side).float()[None, None] for side in (prediction, mask)))
     assert [distance.mean() for *_, distance in maps] == pytest.approx([term.item() for term in terms], rel=1e-4)
-    assert all(not distance.any() for *_, distance in feature_figures.lossnet_maps(lossnet, mask, mask))
+    assert all(not distance.any() for *_, distance in feature_figures.lossnet_maps(wanted, wanted))
     fig = feature_figures.lossnet_figure(maps, prediction, mask)
     assert titles(fig) == ["as they are", "level 1", "level 2", "level 3", "level 4"]
+
+
+def test_outlines_are_on_the_border():
+    mask = np.zeros((64, 64), bool)
+    mask[10:30, 10:30] = True
+    drawn = feature_figures.outlined(IMAGE, mask, np.roll(mask, 20, 1) * 0.8)
+    changed = (drawn != IMAGE).any(-1)
+    assert changed[10, 10:30].all() and changed[10, 30:50].all() and not changed[15:25, 15:25].any()
+    assert len(np.unique(drawn[10, 11:50], axis=0)) == 2
+    assert np.array_equal(feature_figures.outlined(IMAGE, None), IMAGE)
