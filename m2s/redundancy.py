@@ -10,10 +10,15 @@ from m2s.units import resize
 
 FUSIONS = {
     "subtraction": lambda deep, shallow: (deep - shallow).abs(),
+    "signed difference": lambda deep, shallow: deep - shallow,
     "addition": lambda deep, shallow: deep + shallow,
     "concatenation": lambda deep, shallow: torch.cat([deep, shallow]),
 }
-"""Ways to fuse a deep and a shallow feature of one shape (C, h, w), as Eq. 7 to 9 of the revised paper compare them."""
+"""Ways to fuse a deep and a shallow feature of one shape (C, h, w), as Section 5 of the revised paper compares them.
+
+The unit takes the absolute value (Eq. 1), the paper's argument does not (Eq. 10), so both are here; addition is Eq. 8,
+concatenation Eq. 9.
+"""
 
 MEASURES = {
     "effective rank": "components per channel: 1 where no channel repeats another",
