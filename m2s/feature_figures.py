@@ -97,7 +97,7 @@ def triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None
     rows += [[f"CE^{i}" for i in range(1, 6)], ["logit", "D^2", "D^3", "D^4"]]
     rows = [[name for name in row if name in capture] for row in rows]
     rows = [row for row in rows if row]
-    size = (figures.TWO_COLUMNS * 0.8, figures.TWO_COLUMNS * 0.8 * len(rows) / 5 * 1.16)
+    size = (figures.TWO_COLUMNS * 0.62, figures.TWO_COLUMNS * 0.62 * len(rows) / 5 * 1.2)
     fig, axes = plt.subplots(len(rows), 5, figsize=size, squeeze=False, layout="constrained")
     for line, names in zip(axes, rows, strict=True):
         for ax in line:
