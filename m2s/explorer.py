@@ -80,7 +80,7 @@ class Explorer:
         wide = {"style": {"description_width": "70px"}, "layout": {"width": "420px"}}
         self.dataset = widgets.Dropdown(options=self._data_sets(dataset), value=dataset, description="data set", **wide)
         self.index = widgets.IntSlider(description="image", min=0, continuous_update=False, **wide)
-        self.upload = widgets.FileUpload(accept="image/*", description="your own image")
+        self.upload = widgets.FileUpload(accept="image/*", description="your own")
         self.first = widgets.Dropdown(options=titles, value=first or titles[0], description="network A", **wide)
         self.second = widgets.Dropdown(options=[NONE, *titles], value=second, description="network B", **wide)
         self.size = widgets.Dropdown(options=sorted({*SIZES, size}), value=size, description="pixels", **wide)

@@ -20,15 +20,16 @@ from m2s.perturbations import change_image, change_mask, move_lesion
 if TYPE_CHECKING:
     from m2s.explorer import Explorer
 
-THUMBNAIL, PICTURE = 64, 112
+THUMBNAIL, PICTURE = 62, 104
 """Sides in screen pixels of the maps in the triangle, and of those beside it."""
 
 STYLE = f"""<style>
-.m2s-explorer .m2s-node {{width: {THUMBNAIL}px; height: {THUMBNAIL}px; margin: 1px; padding: 0; color: white;
-  background-size: cover; image-rendering: pixelated; line-height: 100px; font-size: 11px;
+.m2s-explorer .m2s-node {{flex: 0 0 {THUMBNAIL}px; width: {THUMBNAIL}px; height: {THUMBNAIL}px; margin: 1px; padding: 0;
+  background-size: 100% 100%; image-rendering: pixelated; line-height: 100px; font-size: 11px; color: white;
   text-shadow: 0 0 3px black, 0 0 3px black, 0 0 3px black;}}
-.m2s-explorer .m2s-chosen {{outline: 3px solid #D55E00;}}
-.m2s-explorer .m2s-map img, .m2s-explorer img.m2s-map {{image-rendering: pixelated;}}
+.m2s-explorer .m2s-chosen {{outline: 3px solid #D55E00; z-index: 1;}}
+.m2s-explorer img.m2s-map {{image-rendering: pixelated;}}
+.m2s-explorer .m2s-line, .m2s-explorer .m2s-line small {{line-height: 1.25; min-height: 28px;}}
 </style>"""
 
 
@@ -64,9 +65,11 @@ class Strip(widgets.HBox):
         while len(self.pictures) < len(shown):
             size = {"width": f"{self.side}px", "height": f"{self.side}px"}
             image = widgets.Image(format="png", layout=size).add_class("m2s-map")
-            box = widgets.VBox([image, widgets.HTML()], layout={"width": f"{self.side + 6}px"})
+            line = widgets.HTML().add_class("m2s-line")
+            box = widgets.VBox([image, line], layout={"width": f"{self.side + 6}px"})
             self.pictures.append(box)
             self.children = (*self.children, box)
+        self.layout.display = None if shown else "none"
         for number, box in enumerate(self.pictures):
             box.layout.display = None if number < len(shown) else "none"
         for box, (pixels, title) in zip(self.pictures, shown, strict=False):
@@ -92,12 +95,14 @@ class PyramidTab:
         self.explorer, self.stale, self.name = explorer, True, "MS_2^1"
         self.fields: dict[str, dict[str, float]] = {}
         self.triangle, self.maps = widgets.VBox(), widgets.HTML()
-        self.network = widgets.ToggleButtons(options=["A"], description="triangle of", style={"button_width": "40px"})
+        self.network = widgets.ToggleButtons(options=["A"], description="triangle of", layout={"width": "auto"})
+        self.network.style.button_width, self.network.style.description_width = "32px", "70px"
         self.view = widgets.Dropdown(options=pictures.VIEWS, description="show")
         self.channel = slider("channel", 0, 63)
         self.measure = widgets.Button(description="receptive fields", tooltip="measure them: takes some seconds")
         self.rows = {name: Strip(name) for name in "AB"}
-        self.plots, self.about = widgets.Image(format="png"), widgets.HTML()
+        self.plots = widgets.Image(format="png", layout={"width": "684px", "flex": "0 0 auto"})
+        self.about = widgets.HTML()
         right = [widgets.HBox([self.view, self.channel]), self.about, *self.rows.values(), self.plots]
         left = [widgets.HBox([self.network, self.measure]), self.triangle]
         self.widget = widgets.VBox(
