@@ -70,7 +70,7 @@ class Explorer:
         self.timings: list[tuple[str, float]] = []
         """What was done, and how many milliseconds it took; the newest at the end."""
         self._test_set = self._lossnet = None
-        self._busy = False
+        self._busy, self._done = False, 0
         self._lossnet_name = lossnet or (
             "vgg16" if weights.local_weights("vgg16") is not None else "tf_efficientnet_lite0"
         )
@@ -124,11 +124,13 @@ class Explorer:
                 act()
                 self.timings.append((what, (time.perf_counter() - start) * 1000))
                 done.append(f"{what}: {self.timings[-1][1]:.0f} ms")
-            self.status.value = "; ".join(done)
+            said = "; ".join(done)
         except InputError as error:
-            self.status.value = f"<b style='color:#D55E00'>{error}</b>"
+            said = f"<b style='color:#D55E00'>{error}</b>"
         finally:
             self._busy = False
+        self._done += 1
+        self.status.value = f"<span data-done='{self._done}'>{said}</span>"  # counted, so that a test can wait for it
 
     def lossnet(self) -> LossNet:
         """LossNet, created when it is first needed."""

@@ -29,7 +29,7 @@ STYLE = f"""<style>
   text-shadow: 0 0 3px black, 0 0 3px black, 0 0 3px black;}}
 .m2s-explorer .m2s-chosen {{outline: 3px solid #D55E00; z-index: 1;}}
 .m2s-explorer img.m2s-map {{image-rendering: pixelated;}}
-.m2s-explorer .m2s-line, .m2s-explorer .m2s-line small {{line-height: 1.25; min-height: 28px;}}
+.m2s-explorer .m2s-line .widget-html-content {{line-height: 1.25; min-height: 28px;}}
 </style>"""
 
 
@@ -240,7 +240,7 @@ class LossNetTab:
             [
                 (grey[0], self.other.value),
                 (grey[1], name),
-                (pictures.colour(difference), f"mean difference {difference.mean():.3f}"),
+                (pictures.colour(difference), f"difference {difference.mean():.3f}"),
             ]
         ]
         for level, sides in enumerate(maps, start=1):

@@ -1,4 +1,8 @@
-"""The explorer in a real browser: JupyterLab and Voilà on the loopback, driven by Playwright with Debian's Chromium."""
+"""The explorer in a real browser: JupyterLab and Voilà on the loopback, driven by Playwright with Debian's Chromium.
+
+With ``M2S_SCREENSHOTS=folder`` it keeps a picture of each tab there; ``M2S_BROWSER=full:/data`` shows the networks of
+another profile, in the checkout's results, on real images.
+"""
 
 import os
 import re
@@ -7,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,8 @@ SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "defer"}',  # keeps cells in the page that are scrolled away
     "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
 }
+
+PROFILE, _, DATA = os.environ.get("M2S_BROWSER", "smoke:phantom").partition(":")
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (on Debian: apt install chromium)")
 
@@ -39,11 +45,13 @@ def page():
 
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory):
-    """Notebook 41 in a folder of its own, with the profile smoke as papermill would set it."""
+    """Notebook 41 in a folder of its own, with its parameters set."""
     folder = tmp_path_factory.mktemp("served")
     text = (ROOT / "notebooks" / "41_explorer.ipynb").read_text(encoding="utf-8")
-    text, changed = re.subn(r'profile = \\"lab\\"', r'profile = \\"smoke\\"', text)
-    assert changed == 1
+    for name, default, wanted in (("profile", "lab", PROFILE), ("data", "phantom", DATA)):
+        line = f'{name} = \\"{default}\\"'
+        assert text.count(line) == 1
+        text = text.replace(line, f'{name} = \\"{wanted}\\"')
     path = folder / "41_explorer.ipynb"
     path.write_text(text, encoding="utf-8")
     for name, setting in SETTINGS.items():
@@ -61,8 +69,9 @@ def serve(command: list[str], folder: Path) -> Iterator[str]:
     environment = os.environ | {
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "M2S_RESULTS": str(folder / "results"),
     }
+    if PROFILE == "smoke":
+        environment["M2S_RESULTS"] = str(folder / "results")
     log = (folder / f"{command[2]}.log").open("w")
     server = subprocess.Popen(
         [*command, f"--port={port}"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -99,52 +108,45 @@ def explore(page, name: str) -> None:
     explorer = page.locator(".m2s-explorer").first
     node = explorer.locator("button.m2s-node[title='MS_3^2']")
     node.wait_for()
-    status = explorer.get_by_text(re.compile(r"drawing: \d+ ms"))
-    status.first.wait_for()
+
+    def done() -> int:
+        return int(explorer.locator("[data-done]").get_attribute("data-done"))
 
     def shown() -> list[str]:
         return explorer.locator("img").evaluate_all("all => all.filter(i => i.offsetParent).map(i => i.src)")
 
-    def changed(before: list[str]) -> list[str]:
-        """The pictures once they are others than before; each shows something."""
+    def after(act: Callable[[], object]) -> list[str]:
+        """The pictures when the explorer has answered to ``act``; each shows something."""
+        before = done()
+        act()
         page.wait_for_function(
-            "before => { const now = [...document.querySelectorAll('.m2s-explorer img')].filter(i => i.offsetParent);"
-            " return now.map(i => i.src).join() != before && now.every(i => i.complete && i.naturalWidth > 0) }",
-            arg=",".join(before),
+            "before => { const done = document.querySelector('.m2s-explorer [data-done]');"
+            " const images = [...document.querySelectorAll('.m2s-explorer img')].filter(i => i.offsetParent);"
+            " return done && done.dataset.done > before && images.every(i => i.complete && i.naturalWidth > 0) }",
+            arg=before,
         )
         return shown()
 
+    def press(slider: str, key: str) -> list[str]:
+        handle = explorer.locator(".widget-slider:visible", has_text=slider).locator(".noUi-handle")
+        handle.focus()
+        return after(lambda: page.keyboard.press(key))
+
     first = shown()
     assert "url(" in node.evaluate("b => getComputedStyle(b).backgroundImage")
-    node.click()
-    opened = changed(first)
+    opened = after(node.click)
     explorer.locator("button.m2s-chosen[title='MS_3^2']").wait_for()
-    assert explorer.get_by_text("64 channels of").count() >= 1
-
-    explorer.get_by_label("show").select_option("single channel")
-    single = changed(opened)
-    slider = explorer.locator(".widget-slider", has_text="channel").locator(".noUi-handle")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    other = changed(single)
-    assert len(other) == len(single)
+    assert opened != first and explorer.get_by_text("64 channels of").count() >= 1
+    single = after(lambda: explorer.get_by_label("show").select_option("single channel"))
+    other = press("channel", "ArrowRight")
+    assert single != opened and other != single and len(other) == len(single)
     page.screenshot(path=screenshot(f"{name}_pyramid"))
 
-    explorer.get_by_role("tab", name="LossNet").click()
-    before = changed(other)
-    slider = explorer.locator(".widget-slider:visible", has_text="grow").locator(".noUi-handle")
-    slider.focus()
-    page.keyboard.press("PageUp")
-    changed(before)
-    page.screenshot(path=screenshot(f"{name}_lossnet"))
-
-    explorer.get_by_role("tab", name="Perturb").click()
-    before = changed(before)
-    slider = explorer.locator(".widget-slider:visible", has_text="noise").locator(".noUi-handle")
-    slider.focus()
-    page.keyboard.press("PageUp")
-    changed(before)
-    page.screenshot(path=screenshot(f"{name}_perturb"))
+    for tab, slider in (("LossNet", "grow"), ("Perturb", "noise")):
+        still = after(explorer.get_by_role("tab", name=tab).click)
+        moved = press(slider, "PageUp")
+        assert len(moved) == len(still) > 3 and moved != still, tab
+        page.screenshot(path=screenshot(f"{name}_{tab.lower()}"))
     assert explorer.locator("b[style*='D55E00']").count() == 0  # the explorer's own line for errors
     for error in ("Traceback (most recent", "Error displaying widget"):
         assert page.get_by_text(error).count() == 0, error

@@ -73,7 +73,7 @@ def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
     assert pictures(tab.rows["A"]) != one and not tab.channel.disabled
     tab.buttons["CE^5"].click()
     assert len(pictures(tab.rows["A"])) == 3 and passes == []
-    assert opened.timings[-1][0] == "drawing" and opened.status.value.startswith("drawing: ")
+    assert opened.timings[-1][0] == "drawing" and ">drawing: " in opened.status.value
 
 
 def test_two_networks_side_by_side(opened, passes):
