@@ -1,4 +1,4 @@
-"""nnU-Net v2 as a second framework around M2SNet (revised M2SNet paper, Table 7): an extra, not part of the lock.
+"""nnU-Net v2 as a second framework around M2SNet (revised M2SNet paper, Table 7): an extra, not part of the lock::
 
     pip install 'm2s[nnunet]'     # in an environment of its own: nnU-Net 2.8 wants an older timm than our lock has
     export nnUNet_raw=… nnUNet_preprocessed=… nnUNet_results=…    # three folders, as nnU-Net always needs them
