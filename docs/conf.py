@@ -49,5 +49,6 @@ html_theme_options = {
 copyright = "the m2s authors; MIT licence"
 
 suppress_warnings = [
+    "misc.highlighting_failure",  # "…" in a piece of Python: it is shown, and coloured as far as it goes
     "myst.header",  # parts of the README start at their second level
 ]
