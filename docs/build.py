@@ -82,17 +82,21 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
     copy_pages(source, results_dir(profile, data))
     executed = copy_notebooks(source, notebooks, profile, data)
     write_library(source, floors)
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-d", str(target / "site-doctrees"), "-E"]
-    ended = subprocess.run([*command, str(source), str(site)], check=False)
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-E", "-d", str(target / "site-doctrees")]
+    command += ["-w", str(target / "site-warnings.txt"), str(source), str(site)]
+    ended = subprocess.run(command, check=False)
     if ended.returncode:
         raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above")
-    return f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
+    told = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
+    if any(executed) and data_label(data) != "phantom":
+        told += "\nIt shows images of the data sets: read their licences before you publish it."
+    return told
 
 
 def copy_pages(source: Path, results: Path) -> None:
     """The pages of ``docs/``, the measured and published tables, the README, and the files that the README links to."""
     (source / "docs").mkdir()
-    for page in [*DOCS.glob("*.md"), DOCS / "conf.py"]:
+    for page in [*DOCS.glob("*.md"), DOCS / "conf.py", DOCS / "site.css"]:
         shutil.copy(page, source / ("docs" if page.name == "teachers.md" else "") / page.name)
     readme = (ROOT / "README.md").read_text()
     linked = re.findall(r"\]\((results/[^)#]+)\)", readme)
@@ -137,32 +141,31 @@ def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> li
 def as_shown(path: Path, profile: str, data: str) -> tuple[NotebookNode, bool]:
     """The executed copy of a notebook, or its source where there is none, with a note below its title that says which.
 
-    Widgets are replaced by a line, and cells with a solution are folded.
+    Widgets are replaced by a line, cells with a solution are folded, and the folder of the data is not named.
     """
     source = nbformat.read(path, as_version=4)
     executed = finished(results_dir(profile, data) / "notebooks" / path.name)
-    where = "phantom" if data_label(data) == "phantom" else "FOLDER"
-    again = f"`make reproduce PROFILE={profile} DATA={where}`"
+    made_up = data_label(data) == "phantom"
+    again = f"`make reproduce PROFILE={profile} DATA={'phantom' if made_up else 'FOLDER'}`"
     if executed is None:
-        kind, note = "warning", f"Not executed here: this page shows the source without results. {again} executes it."
+        title, note = "Not executed here", f"This page shows the source without results. {again} executes it."
     else:
         run = executed.metadata.papermill
-        images = "made-up images" if data_label(data) == "phantom" else "real data sets"
-        kind, note = "note", f"Executed on {run.end_time[:10]} in {run.duration:.0f} s: profile {profile}, {images}."
+        title = f"Executed with profile {profile} on {'made-up images' if made_up else 'real data sets'}"
+        note = f"On {run.end_time[:10]}, in {run.duration:.0f} seconds."
         if sources(executed) != sources(source):
-            kind, note = "warning", f"{note} The notebook has changed since. {again} executes it again."
+            note += f" The notebook has changed since: {again} executes it again."
+        if not made_up:
+            hide(executed, run.parameters.data)
     notebook = executed or source
-    notebook.metadata.pop("widgets", None)
+    for record in ("papermill", "widgets"):
+        notebook.metadata.pop(record, None)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [without_widget(output) for output in cell.outputs]
             if "### BEGIN SOLUTION" in cell.source:
                 cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
-                cell.metadata.mystnb = {
-                    "code_prompt_show": "Show the solution",
-                    "code_prompt_hide": "Hide the solution",
-                }
-    notebook.cells.insert(1, new_markdown_cell(f":::{{{kind}}}\n{note}\n:::"))
+    notebook.cells.insert(1, new_markdown_cell(f":::{{admonition}} {title}\n{note}\n:::"))
     return notebook, executed is not None
 
 
@@ -174,6 +177,16 @@ def finished(path: Path) -> NotebookNode | None:
         return None
     run = notebook.metadata.get("papermill", {})
     return notebook if run.get("end_time") and not run.get("exception") else None
+
+
+def hide(notebook: NotebookNode, folder: str) -> None:
+    """Write FOLDER wherever a notebook's code and printed results name the folder of the data."""
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(folder, "FOLDER")
+        for output in cell.get("outputs", []):
+            for texts in (output, output.get("data", {})):
+                for kind in texts.keys() & {"text", "text/plain", "text/html", "text/markdown"}:
+                    texts[kind] = texts[kind].replace(folder, "FOLDER")
 
 
 def sources(notebook: NotebookNode) -> list[str]:

@@ -19,6 +19,8 @@ extensions = [
 # The notebooks are shown as they were executed; the build executes nothing.
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_code_prompt_show = "Show the solution"  # no other cells are folded
+nb_code_prompt_hide = "Hide the solution"
 nb_render_markdown_format = "myst"
 nb_ipywidgets_js = {}  # else pages with widgets would load scripts from the network
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
@@ -26,7 +28,10 @@ myst_heading_anchors = 3
 
 # Equations: one file of MathJax, with its fonts inside, from a package. Its menu could load more, so there is none.
 html_static_path = [
-    str(metadata.distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg.js"))
+    "site.css",
+    str(
+        metadata.distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg.js")
+    ),
 ]
 mathjax_path = "tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}}
@@ -34,10 +39,12 @@ mathjax3_config = {"options": {"enableMenu": False}}
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # torch's words on forward() say nothing here
 autosummary_generate = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "m2s"
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
