@@ -2,6 +2,8 @@
 
 from importlib import metadata
 
+from sphinx.ext import autosummary
+
 project = "m2s"
 author = "the m2s authors"
 release = metadata.version("m2s")
@@ -41,6 +43,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False  # torch's words on forward() say nothing here
 autosummary_generate = False
+autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.",)  # or a summary ends there
 
 html_theme = "pydata_sphinx_theme"
 html_title = "m2s"

@@ -30,15 +30,16 @@ def docs():
     return module
 
 
-def notebook(*cells, **metadata):
+def notebook(*cells):
     """A notebook as they are in git: no outputs."""
+    metadata = {"language_info": {"name": "python"}}
     return new_notebook(cells=[new_markdown_cell("# 00 Tiny"), *cells], metadata=metadata)
 
 
 def executed(source, folder: str, widget: bool = False):
     """A copy of ``source`` as papermill leaves it, with made-up outputs."""
     run = {"end_time": "2026-11-21T10:00:00", "duration": 7.4, "exception": None, "parameters": {"data": folder}}
-    copy = nbformat.from_dict(source | {"metadata": {"papermill": run, "widgets": {}}})
+    copy = nbformat.from_dict(source | {"metadata": source.metadata | {"papermill": run, "widgets": {}}})
     parameters = new_code_cell(f'data = "{folder}"', metadata={"tags": ["injected-parameters"]})
     copy.cells = [cell.copy() for cell in source.cells]
     copy.cells.insert(1, parameters)
@@ -182,11 +183,7 @@ def test_what_is_not_finished_is_not_shown_as_executed(docs, tmp_path, run):
 def test_what_a_user_gets_wrong_is_one_line(docs, tmp_path):
     with pytest.raises(InputError, match="no notebooks in"):
         docs.build("smoke", "phantom", tmp_path, tmp_path, {})
-    told = subprocess.run(
-        [sys.executable, docs.__file__, "--profile", "labs"], capture_output=True, text=True, check=False
-    )
-    assert (
-        told.returncode == 2
-        and told.stderr.startswith("m2s: error: unknown profile 'labs'")
-        and told.stderr.count("\n") == 1
-    )
+    command = [sys.executable, docs.__file__, "--profile", "labs"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 2 and told.stderr.count("\n") == 1
+    assert told.stderr.startswith("m2s: error: unknown profile 'labs'")
