@@ -101,8 +101,9 @@ def test_a_page_says_how_it_was_executed_or_that_it_was_not(site):
 
 
 def test_a_widget_leaves_a_line_and_no_placeholder(site):
-    page = (site / "notebooks" / "00_tiny.html").read_text()
-    assert "Here stands a widget" in page and "make explore" in page
+    path = site / "notebooks" / "00_tiny.html"
+    assert "Here stands a widget, live in JupyterLab (make explore)" in text(path)
+    page = path.read_text()
     assert "jupyter.widget" not in page and "interactive(children" not in page and "requirejs" not in page
 
 
@@ -113,7 +114,7 @@ def test_a_solution_is_folded(site):
 
 
 def test_nothing_is_fetched_from_the_network(site):
-    pages = list(site.rglob("*.html"))
+    pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
     assert len(pages) > 8
     assert {page.name: FETCHED.findall(page.read_text()) for page in pages if FETCHED.search(page.read_text())} == {}
     styles = "".join(path.read_text() for path in site.rglob("*.css"))
@@ -187,3 +188,14 @@ def test_what_a_user_gets_wrong_is_one_line(docs, tmp_path):
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 2 and told.stderr.count("\n") == 1
     assert told.stderr.startswith("m2s: error: unknown profile 'labs'")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make on this machine")
+def test_make_site_passes_its_two_knobs(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "requirements.lock", ".venv/.installed"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    command = ["make", "-n", "site", "PROFILE=full", "DATA=/data/my polyps"]
+    plan = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert plan == '.venv/bin/python docs/build.py --profile full --data "/data/my polyps"\n'
