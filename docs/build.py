@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -229,12 +230,12 @@ def with_the_rest(floors: dict[str, list[str]]) -> dict[str, list[str]]:
     return floors | {"Further": [name for name in every if name not in named]}
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the two knobs from the command line and build."""
     parser = argparse.ArgumentParser(description="Build build/site from what was executed.")
     parser.add_argument("--profile", default="lab", help="the profile whose results are shown (default: lab)")
     parser.add_argument("--data", default="phantom", help='"phantom" (the default), or the folder of real data sets')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     print(build(args.profile, args.data, ROOT / "build", ROOT / "notebooks", with_the_rest(FLOORS)))
 
 
