@@ -35,7 +35,10 @@ from m2s.errors import InputError, some, unknown
 from m2s.paths import results_dir, whole_file
 
 TRAINERS = Path(__file__).with_name("nnunet_trainers")
-"""The folder of our trainer classes, for the variable ``nnUNet_extTrainer``."""
+"""The folder of our trainer classes, for the variable ``nnUNet_extTrainer``.
+
+:meta hide-value:
+"""
 ROWS = {
     "nnUNetTrainer": "nnU-Net",
     "M2SNetTrainer": "M2SNet (nnU-Net framework)",

@@ -69,7 +69,7 @@ def site(docs, tmp_path_factory):
     nbformat.write(executed(tiny, "phantom", widget=True), done / "00_tiny.ipynb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("M2S_RESULTS", str(folder / "results"))
-        told = docs.build("smoke", "phantom", folder, folder / "notebooks", {"Units": ["units"]})
+        told = docs.build("smoke", "phantom", folder, folder / "notebooks", {"Units": ["units", "paths"]})
     assert told == f"{folder / 'site' / 'index.html'}: 2 notebooks, 1 of them executed"
     return folder / "site"
 
@@ -147,7 +147,8 @@ def test_the_search_knows_the_words_of_a_notebook(site):
 
 
 def test_the_library_s_page_and_its_names(site, docs):
-    assert 'id="m2s.units.SubtractionUnit"' in (site / "library" / "units.html").read_text()
+    page = (site / "library" / "units.html").read_text()
+    assert 'id="m2s.units.SubtractionUnit"' in page and 'id="m2s.paths.ROOT"' in page and str(ROOT) not in page
     names = text(site / "library.html")
     assert all(name in names for name in docs.m2s.__all__)
 
