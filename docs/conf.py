@@ -48,6 +48,7 @@ autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.",)  # or a summary ends there
 html_theme = "pydata_sphinx_theme"
 html_title = "m2s"
 html_css_files = ["site.css"]
+html_sidebars = {page: [] for page in ("index", "running", "docs/teachers")}  # they have no pages below them
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
