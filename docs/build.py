@@ -38,7 +38,7 @@ GROUPS = {
 """The notebooks by the first digit of their number."""
 
 FLOORS = {
-    "Units": ["units", "styles", "capture"],
+    "Units": ["units", "styles"],
     "Networks": [
         *("zoo", "network", "weights", "baselines", "baselines_polyps", "baselines_transformers"),
         *("baselines_lung", "baselines_breast"),
@@ -49,8 +49,9 @@ FLOORS = {
     "Runs and studies": ["training", "runs", "profiles", "study", "study_list", "studies", "nnunet"],
     "Tables and figures": [
         *("published", "tables", "comparisons", "figures", "study_figures", "study_predictions"),
-        *("surveys", "survey_figures", "explorer"),
+        *("surveys", "survey_figures"),
     ],
+    "Looking inside": ["features", "perturbations", "redundancy", "feature_figures", "explorer", "explorer_tabs"],
 }
 """The pages of the library with their modules. A module that is named nowhere comes on the last page, "Further"."""
 
