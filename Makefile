@@ -9,7 +9,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lab site format lock clean
+.PHONY: help reproduce test lab explore site format lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: $(VENV)/.installed  ## lint and the whole test suite
 
 lab: $(VENV)/.installed  ## open the notebooks in JupyterLab
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab notebooks
+
+explore: $(VENV)/.installed  ## open the explorer of feature maps in JupyterLab
+	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab notebooks/41_explorer.ipynb
 
 site: $(VENV)/.installed  ## build/site/index.html, a site of what was executed, without network: PROFILE=lab DATA=phantom
 	$(PY) docs/build.py --profile $(PROFILE) --data "$(DATA)"
