@@ -25,7 +25,7 @@ from m2s.profiles import find_profile
 
 DOCS = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
-NO_WIDGET = "*Here stands a widget, live in JupyterLab (`make explore`); a still picture of it is beside it.*"
+NO_WIDGET = "*Here stands a widget, live in JupyterLab (`make explore`); this page has the same as still pictures.*"
 
 GROUPS = {
     "Start and units": "0",
