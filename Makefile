@@ -9,7 +9,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lab explore format lock clean
+.PHONY: help reproduce test lab explore site format lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lab: $(VENV)/.installed  ## open the notebooks in JupyterLab
 explore: $(VENV)/.installed  ## open the explorer of feature maps in JupyterLab
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab notebooks/41_explorer.ipynb
 
+site: $(VENV)/.installed  ## build/site/index.html, a site of what was executed, without network: PROFILE=lab DATA=phantom
+	$(PY) docs/build.py --profile $(PROFILE) --data "$(DATA)"
+
 format: $(VENV)/.installed  ## format and sort with ruff
 	$(PY) -m ruff check --fix --exit-zero .
 	$(PY) -m ruff format .
@@ -36,8 +39,8 @@ lock: $(VENV)/.installed  ## compile requirements.lock from pyproject.toml, keep
 	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra app --extra classroom --extra site --extra dev pyproject.toml -o requirements.lock
 
-clean:  ## remove the environment, the caches and the smoke and lab results (full and paper results stay)
-	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache m2s.egg-info
+clean:  ## remove the environment, the caches, the site and the smoke and lab results (full and paper results stay)
+	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache m2s.egg-info build
 	rm -rf results/smoke-* results/lab-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -205,10 +205,10 @@ class GlobalContextModule(nn.Module):
 class ACSNet(Baseline):
     """ACSNet: adaptive context selection (Zhang et al., MICCAI 2020).
 
-    Taken: at levels 4 … 1 the decoder puts together (1) local context, E^i weighted by 1 + (1 − |σ(p) − ½|/½), which is
-    largest where the deeper prediction p is undecided; (2) the deeper decoder feature after a non-local block; (3) the
-    level's global context (:class:`GlobalContextModule`); and selects among their channels by squeeze and excitation.
-    All five maps are supervised; the shallowest counts. E¹ has stride 2 here, without the max-pool.
+    Taken: at levels 4 … 1 the decoder puts together (1) local context, E^i weighted by ``1 + (1 − |σ(p) − ½|/½)``,
+    which is largest where the deeper prediction p is undecided; (2) the deeper decoder feature after a non-local block;
+    (3) the level's global context (:class:`GlobalContextModule`); and selects among their channels by squeeze and
+    excitation. All five maps are supervised; the shallowest counts. E¹ has stride 2 here, without the max-pool.
 
     Departs: the decoder has the widths of ResNet-34, the publication's encoder; other encoders' features are brought to
     them by ConvBNReLU. Each head stands before its level's upsampling; the selection has biases; ``num_classes`` > 1

@@ -30,7 +30,7 @@ def one_vs_rest(mask: Tensor, channels: int) -> Tensor:
 
 
 def pixel_weights(target: Tensor) -> Tensor:
-    """1 + 5·|mean over 31×31 − target|: 1 far from the boundary, at most 6 where a pixel differs from all around it.
+    """``1 + 5·|mean over 31×31 − target|``: 1 far from the boundary, at most 6 where all around differs.
 
     ``target`` is (N, C, H, W), float. The definition is that of F3Net (AAAI 2020), to which the paper refers. The mean
     counts zeros beyond the image's edge, so that an object that touches the edge has a boundary there too.

@@ -56,15 +56,15 @@ class M2SNet(nn.Module):
         num_classes: 1 for one foreground class (sigmoid); C > 1 for C one-vs-rest maps, the background first.
         wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3:
 
-            ==============  ===================================  =====================================
-            part            released                             paper
-            ==============  ===================================  =====================================
-            E¹              used as it is (if 64 channels)       reduced like the others
-            MS_5^1          its deep input has one more Conv     no extra Conv
-            CE^i (Eq. 3)    orders n ≥ 2; no Conv at level 4;    Conv of the sum over all n ≥ 1,
-                            CE^5 is a second reduction of E⁵     i = 1 … 5
+            ==============  =====================================  ==================================
+            part            released                               paper
+            ==============  =====================================  ==================================
+            E¹              used as it is (if 64 channels)         reduced like the others
+            MS_5^1          its deep input has one more Conv       no extra Conv
+            CE^i (Eq. 3)    orders n ≥ 2; no Conv at level 4;      Conv of the sum over all n ≥ 1,
+                            CE^5 is a second reduction of E⁵       i = 1 … 5
             filters         see :class:`m2s.units.ReleasedFilter`  see :class:`m2s.units.PaperFilter`
-            ==============  ===================================  =====================================
+            ==============  =====================================  ==================================
         kernels: sizes of the fixed filters; ``(1,)`` makes this MSNet.
         filter: ``"ones"`` or ``"gaussian"``.
         deep_supervision: in training mode, return a list: the logits, then those of decoder stages 2, 3, 4.
@@ -75,7 +75,7 @@ class M2SNet(nn.Module):
         unit: ``"subtraction"``, or ``"addition"`` for the row "SU→AU" of that table, see
             :class:`m2s.units.MultiScaleDifference`.
         style: ``"subtraction"``, or ``"aspp"``, ``"denseaspp"`` (first version's Table 8, the revised Table 14): a
-            module of :mod:`m2s.styles` in each unit, on |A − B|, in place of the fixed filters.
+            module of :mod:`m2s.styles` in each unit, on ``|A − B|``, in place of the fixed filters.
     """
 
     def __init__(

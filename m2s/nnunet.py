@@ -1,4 +1,4 @@
-"""nnU-Net v2 as a second framework around M2SNet (revised M2SNet paper, Table 7): an extra, not part of the lock.
+"""nnU-Net v2 as a second framework around M2SNet (revised M2SNet paper, Table 7): an extra, not part of the lock::
 
     pip install 'm2s[nnunet]'     # in an environment of its own: nnU-Net 2.8 wants an older timm than our lock has
     export nnUNet_raw=… nnUNet_preprocessed=… nnUNet_results=…    # three folders, as nnU-Net always needs them
@@ -35,7 +35,10 @@ from m2s.errors import InputError, some, unknown
 from m2s.paths import results_dir, whole_file
 
 TRAINERS = Path(__file__).with_name("nnunet_trainers")
-"""The folder of our trainer classes, for the variable ``nnUNet_extTrainer``."""
+"""The folder of our trainer classes, for the variable ``nnUNet_extTrainer``.
+
+:meta hide-value:
+"""
 ROWS = {
     "nnUNetTrainer": "nnU-Net",
     "M2SNetTrainer": "M2SNet (nnU-Net framework)",

@@ -9,7 +9,10 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-"""The checkout that this package runs from."""
+"""The checkout that this package runs from.
+
+:meta hide-value:
+"""
 
 
 def data_label(data: str | Path) -> str:

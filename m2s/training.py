@@ -64,7 +64,7 @@ def pick_device() -> torch.device:
 
 
 def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Images ``(N, 3, S, S)`` bilinear and masks ``(N, 1, S, S)`` nearest to ``size``² (multi-scale training)."""
+    """Images ``(N, 3, S, S)`` bilinear and masks ``(N, 1, S, S)`` nearest to ``(size, size)``: multi-scale training."""
     if images.shape[-1] == size:
         return images, masks
     images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)

@@ -1,0 +1,244 @@
+"""The site of `make site`: executed notebooks, tables and the library's names as static pages, without any network.
+
+The sources are laid out anew in ``build/site-source`` as in the checkout, so that the README's links hold in its parts,
+with a note in each notebook that says how it was executed. Sphinx makes ``build/site`` of them. Nothing is executed.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_output
+
+import m2s
+from m2s.__main__ import guarded
+from m2s.errors import InputError, RunError
+from m2s.paths import ROOT, data_label, results_dir
+from m2s.profiles import find_profile
+
+DOCS = Path(__file__).parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
+NO_WIDGET = "*Here stands a widget, live in JupyterLab (`make explore`); this page has the same as still pictures.*"
+
+GROUPS = {
+    "Start and units": "0",
+    "Data sets": "1",
+    "Comparisons": "2",
+    "Ablations": "3",
+    "Looking inside": "4",
+    "Gathered": "9",
+}
+"""The notebooks by the first digit of their number."""
+
+FLOORS = {
+    "Units": ["units", "styles"],
+    "Networks": [
+        *("zoo", "network", "weights", "baselines", "baselines_polyps", "baselines_transformers"),
+        *("baselines_lung", "baselines_breast"),
+    ],
+    "Losses": ["losses", "lossnet"],
+    "Data": ["data", "data.leaks", "data.prepare", "data.obtain", "data.fetch"],
+    "Metrics": ["metrics", "metrics_overlap", "metrics_boundary", "metrics_cases", "efficiency", "bench"],
+    "Runs and studies": ["training", "runs", "profiles", "study", "study_list", "studies", "nnunet"],
+    "Tables and figures": [
+        *("published", "tables", "comparisons", "figures", "study_figures", "study_predictions"),
+        *("surveys", "survey_figures"),
+    ],
+    "Looking inside": ["features", "perturbations", "redundancy", "feature_figures", "explorer", "explorer_tabs"],
+}
+"""The pages of the library with their modules. A module that is named nowhere comes on the last page, "Further"."""
+
+
+# A module in a page of Markdown; its docstrings are reStructuredText.
+DOCSTRINGS = """
+## m2s.{name}
+
+```{{eval-rst}}
+.. automodule:: m2s.{name}
+```
+"""
+
+
+def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[str, list[str]]) -> str:
+    """Lay out the sources in ``target/site-source``, make ``target/site``, and return a line that says what it shows.
+
+    Raises ``InputError`` for a bad argument or packages that are missing, ``RunError`` if Sphinx gave up.
+    """
+    find_profile(profile)
+    for package in ("myst-nb", "pydata-sphinx-theme", "sphinx-copybutton", "sphinx-mathjax-offline"):
+        try:
+            distribution(package)
+        except PackageNotFoundError:
+            raise InputError(f"the site needs {package}: pip install '.[site]', or make site") from None
+    source, site = target / "site-source", target / "site"
+    for folder in (source, site):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    copy_pages(source, results_dir(profile, data))
+    executed = copy_notebooks(source, notebooks, profile, data)
+    write_library(source, floors)
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-E", "-d", str(target / "site-doctrees")]
+    command += ["-w", str(target / "site-warnings.txt"), str(source), str(site)]
+    ended = subprocess.run(command, check=False)
+    if ended.returncode:
+        raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above")
+    told = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
+    if any(executed) and data_label(data) != "phantom":
+        told += "\nIt shows images of the data sets: read their licences before you publish it."
+    return told
+
+
+def copy_pages(source: Path, results: Path) -> None:
+    """The pages of ``docs/``, the measured and published tables, the README, and the files that the README links to."""
+    (source / "docs").mkdir()
+    for page in [*DOCS.glob("*.md"), DOCS / "conf.py", DOCS / "site.css"]:
+        shutil.copy(page, source / ("docs" if page.name == "teachers.md" else "") / page.name)
+    readme = (ROOT / "README.md").read_text()
+    linked = re.findall(r"\]\((results/[^)#]+)\)", readme)
+    for name in ["README.md", *linked]:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    for table in results.glob("tables/*.md"):
+        copy = source / "results" / results.name / "tables" / table.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(table, copy)
+    tables = sorted(source.glob("results/*/tables/*.md"))
+    contents(source / "tables.md", [str(table.relative_to(source)) for table in tables], "Measured")
+    contents(source / "tables.md", ["results/published/README"], "Published")
+    pages = ["notebooks", "tables", "running", "docs/teachers", "library"]
+    contents(source / "index.md", [page for page in pages if (source / f"{page}.md").exists()])
+
+
+def contents(page: Path, entries: list[str], title: str = "") -> None:
+    """Put pages under a page: in its side bar, under a title, in this order."""
+    if entries:
+        caption = [f":caption: {title}"] * bool(title)
+        with open(page, "a") as file:
+            file.write("\n".join(["\n```{toctree}", ":hidden:", *caption, "", *entries, "```\n"]))
+
+
+def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> list[bool]:
+    """Write each notebook as it is shown, and their groups; the result says for each whether it was executed."""
+    found = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise InputError(f"no notebooks in {notebooks}")
+    (source / "notebooks").mkdir()
+    executed = []
+    for path in found:
+        notebook, done = as_shown(path, profile, data)
+        nbformat.write(notebook, source / "notebooks" / path.name)
+        executed.append(done)
+    for title, digit in GROUPS.items():
+        contents(source / "notebooks.md", [f"notebooks/{path.stem}" for path in found if path.stem[0] == digit], title)
+    return executed
+
+
+def as_shown(path: Path, profile: str, data: str) -> tuple[NotebookNode, bool]:
+    """The executed copy of a notebook, or its source where there is none, with a note below its title that says which.
+
+    Widgets are replaced by a line, cells with a solution are folded, and the folder of the data is not named.
+    """
+    source = nbformat.read(path, as_version=4)
+    executed = finished(results_dir(profile, data) / "notebooks" / path.name)
+    made_up = data_label(data) == "phantom"
+    again = f"`make reproduce PROFILE={profile} DATA={'phantom' if made_up else 'FOLDER'}`"
+    if executed is None:
+        title, note = "Not executed here", f"This page shows the source without results. {again} executes it."
+    else:
+        run = executed.metadata.papermill
+        title = f"Executed with profile {profile} on {'made-up images' if made_up else 'real data sets'}"
+        note = f"On {run.end_time[:10]}, in {run.duration:.0f} seconds."
+        if sources(executed) != sources(source):
+            note += f" The notebook has changed since: {again} executes it again."
+        if not made_up:
+            hide(executed, run.parameters.data)
+    notebook = executed or source
+    for record in ("papermill", "widgets"):
+        notebook.metadata.pop(record, None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [without_widget(output) for output in cell.outputs]
+            if "### BEGIN SOLUTION" in cell.source:
+                cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
+    notebook.cells.insert(1, new_markdown_cell(f":::{{admonition}} {title}\n{note}\n:::"))
+    return notebook, executed is not None
+
+
+def finished(path: Path) -> NotebookNode | None:
+    """The executed notebook at ``path``; ``None`` if there is none, or if its execution failed or is still going on."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError):
+        return None
+    run = notebook.metadata.get("papermill", {})
+    return notebook if run.get("end_time") and not run.get("exception") else None
+
+
+def hide(notebook: NotebookNode, folder: str) -> None:
+    """Write FOLDER wherever a notebook's code and printed results name the folder of the data."""
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(folder, "FOLDER")
+        for output in cell.get("outputs", []):
+            for texts in (output, output.get("data", {})):
+                for kind in texts.keys() & {"text", "text/plain", "text/html", "text/markdown"}:
+                    texts[kind] = texts[kind].replace(folder, "FOLDER")
+
+
+def sources(notebook: NotebookNode) -> list[str]:
+    """The text of all cells, less the parameters that were put in for an execution."""
+    return [cell.source for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+
+
+def without_widget(output: NotebookNode) -> NotebookNode:
+    """The output itself, or a line in its place if it is the view of a widget: that needs a kernel."""
+    if WIDGET in output.get("data", {}):
+        return new_output("display_data", {"text/markdown": NO_WIDGET})
+    return output
+
+
+def write_library(source: Path, floors: dict[str, list[str]]) -> None:
+    """A page for each floor of the library, and before them the names that others rely on."""
+    (source / "library").mkdir()
+    pages = []
+    for title, modules in floors.items():
+        modules = [name for name in modules if is_module(name)]
+        if modules:
+            pages.append(f"library/{title.lower().replace(' ', '_')}")
+            parts = "".join(DOCSTRINGS.format(name=name) for name in modules)
+            (source / f"{pages[-1]}.md").write_text(f"# {title}\n{parts}")
+    with open(source / "library.md", "a") as file:
+        names = [f"   ~m2s.{home}.{name}" for name, home in m2s._HOME.items()]
+        file.write("\n".join(["\n```{eval-rst}", ".. autosummary::", "", *names, "```\n"]))
+    contents(source / "library.md", pages)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / "m2s" / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def with_the_rest(floors: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The floors, and a last one with the modules of the package that none of them names."""
+    named = {name for modules in floors.values() for name in modules}
+    every = sorted(path.stem for path in (ROOT / "m2s").glob("[a-z]*.py"))
+    return floors | {"Further": [name for name in every if name not in named]}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the two knobs from the command line and build."""
+    parser = argparse.ArgumentParser(description="Build build/site from what was executed.")
+    parser.add_argument("--profile", default="lab", help="the profile whose results are shown (default: lab)")
+    parser.add_argument("--data", default="phantom", help='"phantom" (the default), or the folder of real data sets')
+    args = parser.parse_args(argv)
+    print(build(args.profile, args.data, ROOT / "build", ROOT / "notebooks", with_the_rest(FLOORS)))
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
