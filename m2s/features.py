@@ -30,7 +30,7 @@ KINDS = {
 class Node:
     """One feature map of a network, for one image.
 
-    ``name`` is ``"E^2"``, ``"MS_3^1"``, ``"MS_3^1 k=5"`` (the difference |f_5(A) − f_5(B)| inside the unit that makes
+    ``name`` is ``"E^2"``, ``"MS_3^1"``, ``"MS_3^1 k=5"`` (the difference ``|f_5(A) − f_5(B)|`` inside the unit of
     MS_3^1), ``"CE^4"``, ``"D^2"`` or ``"logit"``; ``label`` is the same as mathtext. ``feature`` is float32 (C, h, w)
     on the CPU; ``stride`` says how many pixels of the input one of its pixels stands for; ``inputs`` names the nodes
     that it is made of.
