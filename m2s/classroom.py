@@ -9,7 +9,7 @@ checks on other, tiny inputs. Masters are executed whole, so hidden checks are t
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,17 +56,16 @@ def tags(cell: NotebookNode) -> set[str]:
 
 
 def read_masters(folder: Path | None = None) -> dict[str, NotebookNode]:
-    """The teaching notebooks with their exercises solved, by file name without ``.ipynb``.
+    """The notebooks, with their exercises solved, by file name without ``.ipynb``.
 
     Raises:
         InputError: ``folder`` (by default the checkout's ``notebooks``) has none, or holds student copies.
     """
     folder = folder or paths.ROOT / "notebooks"
     found = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
-    masters = {stem: master for stem, master in found.items() if exercises(master)}
-    if not masters:
+    if not any(exercises(master) for master in found.values()):
         raise InputError(f"no notebook with solved exercises in {folder}: work in a checkout of the repository")
-    return masters
+    return found
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
@@ -151,7 +150,7 @@ def write_course(folder: Path) -> list[Path]:
 def answers(masters: dict[str, NotebookNode]) -> str:
     """The teacher's page of answers in Markdown: each solution, and what the cells tagged ``answer`` say."""
     parts = [f"# Answers\n\nFrom the notebooks in `notebooks/`, for the teacher. No part of the archive {TOP}.zip.\n"]
-    for master in masters.values():
+    for master in filter(exercises, masters.values()):
         parts.append("## " + master.cells[0].source.splitlines()[0].lstrip("# ") + "\n")
         for exercise in exercises(master):
             code = re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION\n?", "", exercise.solution.source, flags=re.M)
@@ -250,11 +249,6 @@ def _write(path: Path, text: str) -> None:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def size_in_mb(files: Iterable[Path]) -> float:
-    """How large files are together, in megabytes (10⁶ bytes)."""
-    return sum(path.stat().st_size for path in files) / 1e6
 
 
 CONFIG = f'''"""nbgrader: an assignment for each notebook of m2s that is graded by identities and tiny tensors."""
