@@ -38,8 +38,7 @@ def examine(data: str | None = None) -> int:
         ("training time, estimated from one step of M2SNet (notebooks and scoring come on top)", _profiles(data)),
     ):
         print(f"{title}\n  " + "\n  ".join(lines), flush=True)
-    # The archive for a class has the notebooks and no Snakefile.
-    ready = "make reproduce" if (paths.ROOT / "Snakefile").exists() else "python -m jupyterlab notebooks"
+    ready = "make reproduce" if _is_checkout() else "python -m jupyterlab notebooks"
     print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else [f"ready: {ready}"]))
     return 1 if problems else 0
 
@@ -131,16 +130,25 @@ def _class(problems: list[str]) -> list[str]:
     ]
     try:
         kernel = KernelSpecManager().get_kernel_spec("python3").argv[0]
-        lines.append(f"kernel python3: {kernel}")
-        if os.path.isabs(kernel) and not os.path.samefile(os.path.dirname(kernel), os.path.dirname(sys.executable)):
-            problems.append(f"the notebooks' kernel is another Python, {kernel}: set JUPYTER_PREFER_ENV_PATH=1")
-    except (NoSuchKernel, FileNotFoundError) as error:
-        problems.append(f"no kernel for the notebooks ({error}): python -m ipykernel install --sys-prefix")
+        if os.path.isabs(kernel):  # a bare name stands for the Python that Jupyter runs in
+            lines.append(f"kernel python3: {kernel}")
+            if os.path.realpath(os.path.dirname(kernel)) != os.path.realpath(os.path.dirname(sys.executable)):
+                problems.append(f"the notebooks' kernel is another Python, {kernel}: set JUPYTER_PREFER_ENV_PATH=1")
+        else:
+            lines.append(f"kernel python3: {sys.executable}")
+    except NoSuchKernel:
+        problems.append("no kernel python3 for the notebooks: python -m ipykernel install --sys-prefix")
     found, lacking = classroom.class_runs("lab")
     lines.append(f"{len(found)} of the {len(found) + len(lacking)} networks of profile lab are trained")
     if lacking:
-        lines.append("cells that show the others say 'not run': make reproduce trains them (time: see below)")
+        trains = "; make reproduce trains them (time: see below)" if _is_checkout() else ""
+        lines[-1] += f": cells that show the others say 'not run'{trains}"
     return lines
+
+
+def _is_checkout() -> bool:
+    """Whether this is the repository, or the archive for a class, which has the notebooks and no Snakefile."""
+    return (paths.ROOT / "Snakefile").exists()
 
 
 def _profiles(root: str | None) -> list[str]:

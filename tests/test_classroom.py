@@ -10,9 +10,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
 
-from m2s import classroom, paths
+from m2s import classroom, doctor, paths
 from m2s.__main__ import main
 
 MASTERS = classroom.read_masters()
@@ -288,6 +289,46 @@ def test_nbgrader_gives_full_points_for_the_solution_and_none_for_the_stub(tmp_p
     with api.gradebook as gradebook:
         scores = {s: gradebook.find_submission("tiny", s).score for s in works}
     assert scores == {"solved": 2, "stub": 0, "fitted": 1}
+
+
+class TestDoctorBeforeClass:
+    def test_all_is_there(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
+        monkeypatch.setattr(classroom, "class_runs", lambda profile: ([tmp_path] * 50, []))
+        problems = []
+        notebooks, kernel, networks = doctor._class(problems)
+        assert notebooks.startswith(f"{len(MASTERS)} notebooks; 0 of the") and kernel.startswith("kernel python3: ")
+        assert networks == "50 of the 50 networks of profile lab are trained" and problems == []
+
+    def test_networks_that_are_missing_are_counted_and_stop_nothing(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
+        problems = []
+        assert re.match(r"0 of the \d+ networks .* 'not run'; make reproduce", doctor._class(problems)[-1])
+        assert problems == []
+
+    @pytest.mark.parametrize(
+        ("kernel", "words"),
+        [(None, "no kernel python3"), ("/other/bin/python", "is another Python, /other/bin/python")],
+    )
+    def test_a_kernel_that_is_missing_or_of_another_python(self, kernel, words, monkeypatch):
+        def find(self, name):
+            if kernel is None:
+                raise NoSuchKernel(name)
+            return KernelSpec(argv=[kernel])
+
+        monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", find)
+        problems = []
+        doctor._class(problems)
+        assert len(problems) == 1 and words in problems[0]
+
+    def test_a_package_that_a_notebook_wants(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(paths, "ROOT", tmp_path)
+        cells = [nbformat.v4.new_code_cell("import no_such_package.part\nfrom pathlib import Path")]
+        (tmp_path / "notebooks").mkdir()
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "01_wants.ipynb")
+        problems = []
+        assert "1 of the 2 packages" in doctor._class(problems)[0]
+        assert "no_such_package, which is not installed" in problems[0]
 
 
 def test_the_teachers_page_has_every_notebook_with_its_minutes_and_exercises():
