@@ -125,9 +125,8 @@ def _class(problems: list[str]) -> list[str]:
                 imported |= set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.M))
     missing = sorted(name for name in imported if find_spec(name) is None)
     problems += [f"the notebooks import {name}, which is not installed: see the packages" for name in missing]
-    lines = [
-        f"{len(notebooks)} notebooks; of the {len(imported)} packages that they import, {len(missing)} are missing"
-    ]
+    there = f"{len(missing)} of them missing" if missing else "all installed"
+    lines = [f"{len(notebooks)} notebooks, which import {len(imported)} packages, {there}"]
     try:
         kernel = KernelSpecManager().get_kernel_spec("python3").argv[0]
         if os.path.isabs(kernel):  # a bare name stands for the Python that Jupyter runs in

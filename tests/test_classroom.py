@@ -297,7 +297,8 @@ class TestDoctorBeforeClass:
         monkeypatch.setattr(classroom, "class_runs", lambda profile: ([tmp_path] * 50, []))
         problems = []
         notebooks, kernel, networks = doctor._class(problems)
-        assert notebooks.startswith(f"{len(MASTERS)} notebooks; 0 of the") and kernel.startswith("kernel python3: ")
+        assert re.fullmatch(rf"{len(MASTERS)} notebooks, which import \d\d packages, all installed", notebooks)
+        assert kernel.startswith("kernel python3: ")
         assert networks == "50 of the 50 networks of profile lab are trained" and problems == []
 
     def test_networks_that_are_missing_are_counted_and_stop_nothing(self, tmp_path, monkeypatch):
@@ -327,7 +328,7 @@ class TestDoctorBeforeClass:
         (tmp_path / "notebooks").mkdir()
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "01_wants.ipynb")
         problems = []
-        assert "1 of the 2 packages" in doctor._class(problems)[0]
+        assert doctor._class(problems)[0] == "1 notebooks, which import 2 packages, 1 of them missing"
         assert "no_such_package, which is not installed" in problems[0]
 
 
