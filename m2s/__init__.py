@@ -8,6 +8,7 @@ _HOME = {
     "MultiScaleSubtractionUnit": "units",
     "SegmentationLoss": "losses",
     "SubtractionUnit": "units",
+    "capture": "features",
     "create_model": "zoo",
     "list_models": "zoo",
     "load_released": "network",

@@ -86,14 +86,21 @@ def find(profile: str, data: str, key: str) -> Run:
     return by_key[key]
 
 
+FIRST_RUNS = {
+    "00_start_here": [("polyps", "M2SNet")],
+    "40_feature_maps": [("polyps", "M2SNet"), ("polyps", "MSNet"), ("aggregation", "+ L_f"), ("aggregation", "SU→AU")],
+    "41_explorer": [("polyps", "M2SNet"), ("polyps", "MSNet")],
+}
+"""Notebooks that show the first network of a few rows: study and row."""
+
+
 def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
     """The runs that a notebook shows; for ``90_paper_versus_ours`` all of them, for most notebooks none."""
     if notebook == "90_paper_versus_ours":
         return runs(profile, data)
-    if notebook == "00_start_here":  # predicts with the first M2SNet
-        shown = {run.key for run in STUDIES["polyps"].runs("M2SNet", profile, data)[:1]}
-    else:
-        shown = {
-            run.key for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)
-        }
+    shown = {
+        run.key for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)
+    }
+    firsts = (STUDIES[study].runs(row, profile, data)[:1] for study, row in FIRST_RUNS.get(notebook, ()))
+    shown |= {run.key for found in firsts for run in found}
     return [run for run in runs(profile, data) if run.key in shown]

@@ -1,0 +1,148 @@
+"""The explorer without a browser: what its controls do, and that drawing never runs a network."""
+
+import io
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from m2s import explorer, runs
+from m2s.errors import InputError
+from m2s.training import Recipe
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A folder of results with an M2SNet and an MSNet, untrained."""
+    folder = tmp_path_factory.mktemp("results")
+    for model in ("m2snet", "msnet", "unet"):
+        run = runs.Run(data="phantom", model=model, encoder="resnet10t", recipe=Recipe(size=64), pretrained=False)
+        torch.manual_seed(0)
+        target = folder / "smoke-phantom" / "runs" / run.key
+        target.mkdir(parents=True)
+        save_file(run.create().state_dict(), target / runs.MODEL)
+        (target / runs.RECORD).write_text(json.dumps({"settings": asdict(run)}))
+    return folder
+
+
+@pytest.fixture
+def opened(results):
+    return explorer.Explorer(results=results, size=96)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """How often a network has been run."""
+    counted = []
+    real = explorer.capture
+    monkeypatch.setattr(explorer, "capture", lambda *args, **kwargs: counted.append(1) or real(*args, **kwargs))
+    return counted
+
+
+def pictures(strip):
+    return [box.children[0].value for box in strip.pictures if box.layout.display != "none"]
+
+
+def below(strip):
+    return [box.children[1].value for box in strip.pictures if box.layout.display != "none"]
+
+
+def test_it_finds_the_runs_that_it_can_show(results, tmp_path):
+    titles = list(explorer.checkpoints(results))
+    assert [title.split("-resnet10t")[0] for title in titles] == ["smoke-phantom: m2snet", "smoke-phantom: msnet"]
+    assert explorer.checkpoints(tmp_path) == {}
+    assert explorer.Explorer(results=tmp_path, size=64).first.value == explorer.UNTRAINED
+
+
+def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
+    tab = opened.tabs[0]
+    assert list(tab.buttons)[:6] == ["E^1", "E^2", "E^3", "E^4", "E^5", "MS_1^1"] and len(tab.buttons) == 29
+    before = pictures(tab.rows["A"]), tab.plots.value
+    tab.buttons["MS_3^2"].click()
+    assert [title.count("<sub>3</sub>") for title in below(tab.rows["A"])] == [0, 0, 0, 2, 0, 1, 0]
+    assert len(pictures(tab.rows["A"])) == 7 and pictures(tab.rows["A"]) != before[0] and tab.plots.value != before[1]
+    assert "64 channels of 24×24, stride 4" in tab.about.value
+    tab.view.value = "single channel"
+    one = pictures(tab.rows["A"])
+    tab.channel.value = 7
+    assert pictures(tab.rows["A"]) != one and not tab.channel.disabled
+    tab.buttons["CE^5"].click()
+    assert len(pictures(tab.rows["A"])) == 3 and passes == []
+    assert opened.timings[-1][0] == "drawing" and opened.status.value.startswith("drawing: ")
+
+
+def test_two_networks_side_by_side(opened, passes):
+    tab, maps = opened.tabs[0], opened.tabs[0].maps.value
+    opened.second.value = opened.second.options[2]
+    assert "msnet" in opened.second.value and len(passes) == 2
+    tab.buttons["MS_2^1"].click()
+    assert len(pictures(tab.rows["A"])) == 7 and len(pictures(tab.rows["B"])) == 5  # MSNet compares at one scale
+    tab.network.value = "B"
+    assert tab.maps.value != maps and len(passes) == 2
+    opened.second.value = explorer.NONE
+    assert pictures(tab.rows["B"]) == [] and list(opened.captures) == ["A"]
+
+
+def test_receptive_fields_are_measured_when_asked_for(opened):
+    tab = opened.tabs[0]
+    assert "receptive field" not in tab.about.value
+    tab.measure.click()
+    assert "receptive field" in tab.about.value and " px" in tab.about.value
+
+
+def test_lossnet_sees_the_changed_mask(opened, passes):
+    opened.tab.selected_index = 1
+    tab = opened.tabs[1]
+    tab.other.value = "the mask as it is"
+    assert tab.total.value.startswith("L<sub>f</sub> = 0 ")
+    totals = []
+    for grow in (2, 6):
+        tab.grow.value = grow
+        totals.append(float(tab.total.value.split(" ")[2]))
+    assert 0 < totals[0] < totals[1]
+    assert len(pictures(tab.rows[2])) == 5 and "l<sub>f</sub><sup>4</sup>" in below(tab.rows[2])[4]
+    assert passes == []  # M2SNet has nothing to do with it
+
+
+def test_a_changed_image_changes_the_prediction(opened, passes):
+    opened.tab.selected_index = 2
+    tab = opened.tabs[2]
+    assert below(tab.rows["A"])[3] == "<small>change, mean 0.000</small>" and len(passes) == 1
+    tab.noise.value = 0.2
+    assert not below(tab.rows["A"])[3].endswith("0.000</small>") and len(passes) == 2
+    tab.noise.value = 0.0
+    tab.off.value = "MS_2^1"
+    assert not below(tab.rows["A"])[3].endswith("0.000</small>") and "Dice" in below(tab.rows["A"])[1]
+    tab.off.value = "no unit"
+    tab.right.value = 20
+    assert pictures(tab.rows["A"])[0] != pictures(tab.rows["A"])[1]
+
+
+def uploaded(name, content):
+    modified = datetime(2026, 1, 1, tzinfo=UTC)
+    return {"name": name, "type": "", "size": len(content), "content": memoryview(content), "last_modified": modified}
+
+
+def test_an_image_of_your_own(opened):
+    stream = io.BytesIO()
+    Image.fromarray(np.full((50, 80, 3), 128, np.uint8)).save(stream, "png")
+    opened.upload.value = (uploaded("mine.png", stream.getvalue()),)
+    assert opened.image.shape == (96, 96, 3) and (opened.image == 128).all() and opened.mask is None
+    opened.tab.selected_index = 1
+    assert "no mask" in below(opened.tabs[1].rows[1])[0]
+    opened.tab.selected_index = 2
+    assert opened.tabs[2].right.disabled and below(opened.tabs[2].rows["A"])[0] == "<small>before</small>"
+    opened.upload.value = (uploaded("mine.txt", b"no picture"),)
+    assert "mine.txt is not an image that can be read: give PNG or JPEG" in opened.status.value
+    opened.index.value = 1
+    assert opened.mask is not None and "#D55E00" not in opened.status.value
+
+
+def test_unknown_data_is_told_in_one_line(tmp_path, results):
+    with pytest.raises(InputError, match=r"data set kvasir not found in .*; there are: none"):
+        explorer.Explorer(data=tmp_path, results=results)
