@@ -9,7 +9,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lab explore site format lock clean
+.PHONY: help reproduce test lab explore student site format lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lab: $(VENV)/.installed  ## open the notebooks in JupyterLab
 
 explore: $(VENV)/.installed  ## open the explorer of feature maps in JupyterLab
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab notebooks/41_explorer.ipynb
+
+student: $(VENV)/.installed  ## build/: notebooks without solutions, and an archive for a room without a network
+	$(PY) -m m2s student --profile $(PROFILE)
 
 site: $(VENV)/.installed  ## build/site/index.html, a site of what was executed, without network: PROFILE=lab DATA=phantom
 	$(PY) docs/build.py --profile $(PROFILE) --data "$(DATA)"

@@ -26,7 +26,7 @@ DONE = str(RESULTS / "notebooks" / "{stem}.done")
 COUNTED = ["25_efficiency", "34_multiscale_styles"]  # they write tables.COSTS
 # A notebook runs again when the library changes, except the files that only start things.
 LIBRARY = sorted(str(path) for path in (paths.ROOT / "m2s").rglob("*.py"))
-LIBRARY = [path for path in LIBRARY if Path(path).stem not in ("__main__", "doctor", "reproduce")]
+LIBRARY = [path for path in LIBRARY if Path(path).stem not in ("__main__", "classroom", "doctor", "reproduce")]
 
 
 wildcard_constraints:

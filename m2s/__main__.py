@@ -166,6 +166,20 @@ def data_script(name: str, argv: Sequence[str] | None = None) -> int:
     return guarded(work)
 
 
+def student(args: argparse.Namespace) -> None:
+    from m2s import classroom
+
+    if args.nbgrader:
+        for path in classroom.write_course(args.nbgrader):
+            print(path)
+        return
+    archive = classroom.write_student(args.out, args.profile)
+    copies = len(list((args.out / "student").glob("*.ipynb")))
+    print(f"{args.out / 'student'}: {copies} notebooks without solutions")
+    print(f"{args.out / 'answers.md'}: the answers, for the teacher")
+    print(f"{archive}: all that a room without a network needs ({archive.stat().st_size / 1e6:.0f} MB)")
+
+
 def bench(args: argparse.Namespace) -> None:
     from m2s.bench import filters_ratio, loader_rate
 
@@ -261,6 +275,23 @@ def build() -> Parser:
     sub.add_argument("name", nargs="?", metavar="NAME", help="show this one in full")
     sub.add_argument("--root", type=Path, metavar="DIR", help=ROOT_HELP)
     sub.add_argument("--json", action="store_true", help="print it as JSON")
+
+    sub = command(
+        student,
+        "for a class: notebooks without solutions, and one archive for a room without a network",
+        "student --out build",
+    )
+    sub.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build"),
+        metavar="DIR",
+        help="where student/, m2s-student.zip and the teacher's answers.md go, replacing older ones (default: build)",
+    )
+    sub.add_argument("--profile", default="lab", help="whose trained networks go into the archive (default: lab)")
+    sub.add_argument(
+        "--nbgrader", type=Path, metavar="DIR", help="write an nbgrader course there instead, with hidden checks"
+    )
 
     sub = command(bench, "time M2SNet against the same network with dense all-one filters", "bench --size 352")
     sub.add_argument("--size", type=positive, default=352)

@@ -1,23 +1,28 @@
-"""What is installed and found here, what each profile will take, and whether the default reproduction can run."""
+"""What is installed and found here, what each profile will take, and whether a class or a reproduction can begin."""
 
 import os
 import platform
+import re
+import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
+import nbformat
 import psutil
 import torch
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from packaging.requirements import Requirement
 
+from m2s import classroom, estimates, paths, studies, weights
 from m2s import data as datasets
-from m2s import estimates, paths, studies, weights
 from m2s.errors import InputError
 
 SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
 
 
 def examine(data: str | None = None) -> int:
-    """Print what is found; 0 if ``m2s reproduce`` can run as it stands, 1 otherwise with the reasons.
+    """Print what is found; 0 if notebooks and ``m2s reproduce`` can run as it stands, 1 otherwise with the reasons.
 
     ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
     """
@@ -29,10 +34,12 @@ def examine(data: str | None = None) -> int:
         ("weights", _weights(problems)),
         ("data sets", _data_sets(data)),
         ("results", _results(problems)),
+        ("class (with these, no notebook needs a network)", _class(problems)),
         ("training time, estimated from one step of M2SNet (notebooks and scoring come on top)", _profiles(data)),
     ):
         print(f"{title}\n  " + "\n  ".join(lines), flush=True)
-    print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else ["ready: make reproduce"]))
+    ready = "make reproduce" if _is_checkout() else "python -m jupyterlab notebooks"
+    print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else [f"ready: {ready}"]))
     return 1 if problems else 0
 
 
@@ -106,6 +113,41 @@ def _results(problems: list[str]) -> list[str]:
     except OSError as error:
         problems.append(f"cannot write to the results folder {folder}: {error.strerror}; set M2S_RESULTS")
         return [f"{folder} cannot be written"]
+
+
+def _class(problems: list[str]) -> list[str]:
+    """What a teacher asks before class: the notebooks' packages, their kernel, and the networks that they show."""
+    imported = set()
+    notebooks = sorted((paths.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    for path in notebooks:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                imported |= set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.M))
+    missing = sorted(name for name in imported if find_spec(name) is None)
+    problems += [f"the notebooks import {name}, which is not installed: see the packages" for name in missing]
+    there = f"{len(missing)} of them missing" if missing else "all installed"
+    lines = [f"{len(notebooks)} notebooks, which import {len(imported)} packages, {there}"]
+    try:
+        kernel = KernelSpecManager().get_kernel_spec("python3").argv[0]
+        if os.path.isabs(kernel):  # a bare name stands for the Python that Jupyter runs in
+            lines.append(f"kernel python3: {kernel}")
+            if os.path.realpath(os.path.dirname(kernel)) != os.path.realpath(os.path.dirname(sys.executable)):
+                problems.append(f"the notebooks' kernel is another Python, {kernel}: set JUPYTER_PREFER_ENV_PATH=1")
+        else:
+            lines.append(f"kernel python3: {sys.executable}")
+    except NoSuchKernel:
+        problems.append("no kernel python3 for the notebooks: python -m ipykernel install --sys-prefix")
+    found, lacking = classroom.class_runs("lab")
+    lines.append(f"{len(found)} of the {len(found) + len(lacking)} networks of profile lab are trained")
+    if lacking:
+        trains = "; make reproduce trains them (time: see below)" if _is_checkout() else ""
+        lines[-1] += f": cells that show the others say 'not run'{trains}"
+    return lines
+
+
+def _is_checkout() -> bool:
+    """Whether this is the repository, or the archive for a class, which has the notebooks and no Snakefile."""
+    return (paths.ROOT / "Snakefile").exists()
 
 
 def _profiles(root: str | None) -> list[str]:

@@ -86,9 +86,11 @@ class ReleasedFilter(nn.Module):
             if self.training:
                 mean, var = total.new_zeros(1), total.new_ones(1)  # of the batch, the same for every channel
                 total = F.batch_norm(total, mean, var, training=True, momentum=1.0, eps=norm.eps)
-                norm.running_mean.lerp_(mean, norm.momentum)
-                norm.running_var.lerp_(var, norm.momentum)
                 norm.num_batches_tracked += 1
+                # As BatchNorm does it: without a momentum, the statistics are the mean over all batches so far.
+                momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
+                norm.running_mean.lerp_(mean, momentum)
+                norm.running_var.lerp_(var, momentum)
                 scale, shift = norm.weight, norm.bias
             else:
                 scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)

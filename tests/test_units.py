@@ -37,6 +37,17 @@ def test_fast_filter_is_the_dense_one_in_outputs_gradients_and_statistics(size, 
         torch.testing.assert_close(statistic, dict(dense.norm.named_buffers())[name])
 
 
+def test_fast_filter_without_a_momentum_keeps_the_mean_over_all_batches():
+    fast = ReleasedFilter(3, 3).train()
+    fast.norm.momentum = None
+    dense = DenseFilter(fast).train()
+    for _ in range(3):
+        x = torch.rand(2, 3, 6, 5)
+        torch.testing.assert_close(fast(x), dense(x))
+    torch.testing.assert_close(fast.norm.running_mean, dense.norm.running_mean)
+    torch.testing.assert_close(fast.norm.running_var, dense.norm.running_var)
+
+
 def test_fast_network_is_the_dense_one():
     model = M2SNet("resnet18", pretrained=False).double()
     image = torch.randn(2, 3, 96, 64, dtype=torch.float64)
