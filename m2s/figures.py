@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from m2s import paths
+from m2s import paths, provenance
 
 ONE_COLUMN = 3.5
 """Width in inches of a figure in one column of a paper."""
@@ -81,12 +81,19 @@ def made_up(fig: Figure) -> None:
 def save(fig: Figure, path_without_suffix: str | Path, **metadata) -> tuple[Path, Path]:
     """Write ``….png`` and ``….pdf``, never half of one.
 
-    Both carry the file's name as Title and, as JSON in Subject, the given key and value pairs and the checkout's git
-    commit where there is one. Neither carries a date: the same figure gives the same bytes.
+    Both carry the file's name as Title and, as JSON in Subject: the notebook whose number the name begins with, the
+    given key and value pairs, the fingerprints of the data that this process has used (:mod:`m2s.provenance`), and the
+    checkout's git commit where there is one. Neither carries a date: the same figure gives the same bytes.
     """
     target = Path(path_without_suffix)
-    origin = {"commit": paths.commit()} if paths.commit() else {}
-    subject = json.dumps(metadata | origin, default=str, ensure_ascii=True)
+    origin = dict(metadata)
+    if notebook := next((paths.ROOT / "notebooks").glob(f"{target.name[:3]}*.ipynb"), None):
+        origin = {"notebook": notebook.name, **origin}
+    if provenance.USED:
+        origin["data_sets"] = provenance.USED
+    if paths.commit():
+        origin["commit"] = paths.commit()
+    subject = json.dumps(origin, default=str, ensure_ascii=True)
     written = []
     for kind, dates in (("png", {}), ("pdf", {"CreationDate": None})):
         path = target.with_name(f"{target.name}.{kind}")

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from m2s import data as datasets
+from m2s import provenance
 from m2s.errors import InputError, NotFound
 from m2s.losses import SegmentationLoss
 from m2s.lossnet import LossNet
@@ -225,7 +226,12 @@ def score_set(model: nn.Module, test_set: datasets.ImageSet, size: int) -> pd.Da
 def load(run: Run, results: Path) -> dict | None:
     """The record of a finished run, or ``None``."""
     path = folder_of(run, results) / RECORD
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text())
+    for images in record.get("data", ()):
+        provenance.used(images["name"], images["split"], images["fingerprint"])
+    return record
 
 
 def load_scores(run: Run, results: Path) -> pd.DataFrame:

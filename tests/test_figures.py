@@ -11,7 +11,8 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from m2s import figures
+from m2s import figures, provenance
+from m2s.data import load
 
 MASK = np.zeros((24, 32), dtype=np.uint8)
 MASK[6:18, 8:20] = 1
@@ -77,7 +78,9 @@ def test_overlay_draws_each_class():
     assert [list(c.levels) for c in ax.collections if hasattr(c, "levels")] == [[0.5, 1.5]]
 
 
-def test_save_carries_metadata(tmp_path):
+def test_save_carries_metadata(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "USED", {})
+    images = load("kvasir", "test", limit=2)
     fig, ax = plt.subplots()
     ax.plot([0, 1])
     png, pdf = figures.save(fig, tmp_path / "deep" / "04_curve.v2", profile="lab", seeds=[1, 2], path=tmp_path)
@@ -87,7 +90,8 @@ def test_save_carries_metadata(tmp_path):
         assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
         text = picture.text
     subject = json.loads(text["Subject"])
-    assert text["Title"] == "04_curve.v2"
+    assert text["Title"] == "04_curve.v2" and subject["notebook"] == "04_metrics.ipynb"
+    assert subject["data_sets"] == {"kvasir/test": images.fingerprint}
     assert subject["profile"] == "lab" and subject["seeds"] == [1, 2] and subject["path"] == str(tmp_path)
     content = pdf.read_bytes()
     assert content.startswith(b"%PDF") and b"/Title (04_curve.v2)" in content and b'"profile": "lab"' in content
@@ -96,6 +100,7 @@ def test_save_carries_metadata(tmp_path):
 
 def test_save_names_the_commit(tmp_path, monkeypatch):
     fig = plt.figure()
+    monkeypatch.setattr(provenance, "USED", {})
     figures.paths.commit.cache_clear()
     monkeypatch.setattr(figures.paths, "ROOT", tmp_path)  # no repository here
     with Image.open(figures.save(fig, tmp_path / "a")[0]) as picture:

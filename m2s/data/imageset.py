@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from .. import provenance
 from ..errors import InputError, unknown
 from . import catalogue, layouts
 
@@ -96,18 +97,22 @@ def load(
     if str(root) == "phantom":
         from .phantom import phantoms
 
-        return phantoms(entry, split, limit, seed)
+        images = phantoms(entry, split, limit, seed)
+        provenance.used(name, split, images.fingerprint)
+        return images
     pairs, source = layouts.find_pairs(entry, split, Path(root).expanduser())
     if limit is not None and limit < len(pairs):
         order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
         pairs = [pairs[i] for i in sorted(order[:limit])]
     sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
+    fingerprint = short_hash(name, *sizes)
+    provenance.used(name, split, fingerprint)
     return ImageSet(
         name=name,
         title=entry.title,
         split=split,
         source=source,
         made_up=False,
-        fingerprint=short_hash(name, *sizes),
+        fingerprint=fingerprint,
         items=tuple(pairs),
     )
