@@ -154,13 +154,13 @@ def paired_bootstrap(
         ``share`` (of the draws with a above b; draws of a tie count half).
 
     Raises:
-        InputError: the metric is unknown, or the images differ.
+        InputError: the metric is unknown, there is no image, or the images differ.
     """
     for scores in (a, b):
         if metric not in scores:
             raise unknown("metric", metric, scores.columns.drop(["dataset", "image"]))
     pairs = a.merge(b, on=["dataset", "image"], suffixes=("_a", "_b"))
-    if not len(a) == len(b) == len(pairs) or a.duplicated(["dataset", "image"]).any():
+    if not 0 < len(a) == len(b) == len(pairs) or a.duplicated(["dataset", "image"]).any():
         raise InputError("the two runs were not scored on the same images, so they cannot be compared in pairs")
     differences = (pairs[f"{metric}_a"] - pairs[f"{metric}_b"]).groupby(pairs["dataset"], sort=False)
     rows = {}

@@ -269,6 +269,8 @@ def test_bootstrap_finds_a_known_difference():
 def test_bootstrap_needs_the_same_images():
     with pytest.raises(InputError, match="not scored on the same images"):
         comparisons.paired_bootstrap(scores([0.1, 0.2, 0.3]), scores([0.1, 0.2]))
+    with pytest.raises(InputError, match="not scored on the same images"):
+        comparisons.paired_bootstrap(scores([]), scores([]))
     with pytest.raises(InputError, match="unknown metric 'mdice': did you mean mDice"):
         comparisons.paired_bootstrap(scores([0.1]), scores([0.1]), "mdice")
 
