@@ -100,7 +100,7 @@ def test_training_lowers_the_loss_and_moves_every_part(tensors, tmp_path):
     log = train(model, SegmentationLoss(), tensors, recipe, tmp_path)
     assert log["loss"].iloc[-1] < 0.9 * log["loss"].iloc[0]
     assert list(log["lr"]) == pytest.approx([0.01 * f for f in (0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25)])
-    assert list(log["encoder_lr"]) == pytest.approx([0.25 * lr for lr in log["lr"]])
+    assert list(log["encoder_lr"]) == pytest.approx([0.5 * lr for lr in log["lr"]])
     assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
