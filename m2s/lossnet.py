@@ -34,8 +34,9 @@ class LossNet(nn.Module):
     Magnitudes differ between networks, and ``SegmentationLoss.lossnet_weight`` has to follow. On four Kvasir-SEG masks
     with the flat prediction 0.5, where IoU + BCE is 1.5, L_f is 114 for Oxford's VGG-16 and 162 for EfficientNet-Lite0,
     its gradient 400 and 4200 times that of IoU + BCE: weight 0.1 on the one is like 0.01 on the other.
-    In trainings of 60 steps (M2SNet at 96 px) EfficientNet-Lite0 with 0.1 left nothing but background; with 0.001 it
-    was better than no LossNet.
+    In trainings of 60 steps (M2SNet at 96 px) EfficientNet-Lite0 with 0.1 left nothing but background, and 0.001 was
+    better than no LossNet. In whole ones (profile ``full``, one seed) 0.1 was better: mDice 0.681 on ColonDB against
+    0.615 with 0.001.
     """
 
     def __init__(self, backbone: str = "vgg16", pretrained: bool = True, resize: int | None = 224):
