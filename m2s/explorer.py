@@ -65,6 +65,7 @@ class Explorer:
     ):
         self.data, self.found = data, checkpoints(results)
         self.networks: dict[str, M2SNet] = {}
+        self._loaded: dict[str, M2SNet] = {}
         self.captures: dict[str, Capture] = {}
         self.image = self.mask = None
         self.timings: list[tuple[str, float]] = []
@@ -188,7 +189,8 @@ class Explorer:
         self.image = np.array(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR))
         self.mask = None if mask is None else np.array(Image.fromarray(mask).resize(side, Image.Resampling.NEAREST))
         wanted = {"A": self.first.value} | ({"B": self.second.value} if self.second.value != NONE else {})
-        self.networks = {name: self._load(title) for name, title in wanted.items()}
+        self._loaded = {title: self._loaded.get(title) or self._load(title) for title in wanted.values()}
+        self.networks = {name: self._loaded[title] for name, title in wanted.items()}
         self.captures = {name: capture(model, self.image) for name, model in self.networks.items()}
         for tab in self.tabs:
             tab.stale = True

@@ -15,6 +15,7 @@ from PIL import Image
 from m2s import feature_figures as pictures
 from m2s.features import Node, receptive_fields
 from m2s.metrics import score
+from m2s.network import M2SNet
 from m2s.perturbations import change_image, change_mask, move_lesion
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class PyramidTab:
 
     def __init__(self, explorer: Explorer):
         self.explorer, self.stale, self.name = explorer, True, "MS_2^1"
-        self.fields: dict[str, dict[str, float]] = {}
+        self.fields: dict[M2SNet, dict[str, float]] = {}
         self.triangle, self.maps = widgets.VBox(), widgets.HTML()
         self.network = widgets.ToggleButtons(options=["A"], description="triangle of", layout={"width": "auto"})
         self.network.style.button_width, self.network.style.description_width = "32px", "70px"
@@ -117,7 +118,7 @@ class PyramidTab:
     def refresh(self) -> None:
         """Everything anew: the networks have run."""
         self.network.options = list(self.explorer.captures)
-        self.fields = {name: f for name, f in self.fields.items() if name in self.explorer.networks}
+        self.fields = {model: f for model, f in self.fields.items() if model in self.explorer.networks.values()}
         if self.name not in self.explorer.captures["A"]:
             self.name = "MS_1^1"
         self._build()
@@ -125,19 +126,14 @@ class PyramidTab:
         self.draw()
 
     def _build(self) -> None:
-        """The buttons: a column per level, a row per order."""
-        capture, self.buttons = self.explorer.captures["A"], {}
-        rows = [[f"E^{i}" for i in range(1, 6)]]
-        rows += [[f"MS_{n}^{i}" for i in range(1, 7 - n)] for n in range(1, 6)]
-        rows += [[f"CE^{i}" for i in range(1, 6)], ["logit", "D^2", "D^3", "D^4"]]
-        for name in (name for row in rows for name in row if name in capture):
+        """The buttons, in the rows of the triangle."""
+        self.buttons, rows = {}, pictures.triangle_rows(self.explorer.captures["A"])
+        for name in (name for row in rows for name in row):
             button = widgets.Button(description=short(name), tooltip=name)
             button.add_class("m2s-node").add_class(self._css(name))
             button.on_click(lambda _, name=name: self.choose(name))
             self.buttons[name] = button
-        self.triangle.children = [
-            widgets.HBox([self.buttons[name] for name in row if name in self.buttons]) for row in rows
-        ]
+        self.triangle.children = [widgets.HBox([self.buttons[name] for name in row]) for row in rows]
 
     def _css(self, name: str) -> str:
         return f"m2s-{id(self)}-{re.sub('[^A-Za-z0-9]', '-', name)}"
@@ -188,13 +184,13 @@ class PyramidTab:
     def _about(self, network: str, node: Node) -> str:
         channels, height, width = node.feature.shape
         text = f"<b>{network}</b>, {html(node.label)}: {channels} channels of {height}×{width}, stride {node.stride}"
-        if network in self.fields:
-            field = self.fields[network][node.name]
+        if fields := self.fields.get(self.explorer.networks[network]):
+            field = fields[node.name]
             text += f", receptive field {'the whole image' if field == float('inf') else f'{field:.0f} px'}"
         return text
 
     def _measure(self) -> None:
-        self.fields = {name: receptive_fields(model) for name, model in self.explorer.networks.items()}
+        self.fields = {model: receptive_fields(model) for model in self.explorer.networks.values()}
 
 
 class LossNetTab:

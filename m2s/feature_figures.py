@@ -68,12 +68,6 @@ def picture(
     return colour(mean.numpy())
 
 
-def caption(node: Node) -> str:
-    """What a node is, in one line: name, channels, size, stride."""
-    channels, height, width = node.feature.shape
-    return f"{node.label}: {channels} × {height}×{width}, stride {node.stride}"
-
-
 def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray | None = None) -> np.ndarray:
     """An image uint8 (H, W, 3) with the inner borders of a mask (sky blue) and of a prediction (yellow), both > 0.5.
 
@@ -88,15 +82,20 @@ def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray 
     return drawn
 
 
-def triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None) -> Figure:
-    """All features of the subtraction module, as the paper's Fig. 8: a column per level, a row per order; below it the
-    enhanced features and the decoder's stages, then image, mask and prediction. Channel means, each to its own range.
-    """
+def triangle_rows(capture: Capture) -> list[list[str]]:
+    """The names of a capture's nodes as the triangle shows them: a column per level, a row per order, then the rest."""
     rows = [[f"E^{i}" for i in range(1, 6)]]
     rows += [[f"MS_{n}^{i}" for i in range(1, 7 - n)] for n in range(1, 6)]
     rows += [[f"CE^{i}" for i in range(1, 6)], ["logit", "D^2", "D^3", "D^4"]]
     rows = [[name for name in row if name in capture] for row in rows]
-    rows = [row for row in rows if row]
+    return [row for row in rows if row]
+
+
+def triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None) -> Figure:
+    """All features of the subtraction module, as the paper's Fig. 8: a column per level, a row per order; below it the
+    enhanced features and the decoder's stages, then image, mask and prediction. Channel means, each to its own range.
+    """
+    rows = triangle_rows(capture)
     size = (figures.TWO_COLUMNS * 0.62, figures.TWO_COLUMNS * 0.62 * len(rows) / 5 * 1.2)
     fig, axes = plt.subplots(len(rows), 5, figsize=size, squeeze=False, layout="constrained")
     for line, names in zip(axes, rows, strict=True):
