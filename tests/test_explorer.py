@@ -93,6 +93,10 @@ def test_receptive_fields_are_measured_when_asked_for(opened):
     assert "receptive field" not in tab.about.value
     tab.measure.click()
     assert "receptive field" in tab.about.value and " px" in tab.about.value
+    opened.index.value = 1  # the same network on another image
+    assert "receptive field" in tab.about.value
+    opened.first.value = opened.first.options[1]  # another network under the same letter
+    assert "receptive field" not in tab.about.value
 
 
 def test_lossnet_sees_the_changed_mask(opened, passes):
