@@ -10,6 +10,7 @@ from m2s.baselines_lung import BCSNet, InfNet
 from m2s.baselines_polyps import SFA, ACSNet, PraNet
 from m2s.baselines_transformers import TransUNet, UTNet
 from m2s.errors import InputError, unknown
+from m2s.lgmsnet import LGMSNet, lgmsnet3d
 from m2s.network import M2SNet, MSNet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -28,6 +29,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "bcsnet": BCSNet,
     "skunet": SKUNet,
     "nunet": NUNet,
+    "lgmsnet": LGMSNet,
+    "lgmsnet3d": lgmsnet3d,
 }
 
 
