@@ -1,6 +1,7 @@
 """MSNet and M2SNet over any timm encoder (M2SNet paper, section 3 and Fig. 2)."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
 from m2s.styles import STYLES
-from m2s.units import WIRINGS, ConvBNReLU, MultiScaleDifference, check_size, resize
+from m2s.units import CONV, WIRINGS, ConvBNReLU, MultiScaleDifference, check_size, resize
 from m2s.weights import create_timm, read_state_dict
 
 WIDTH = 64
@@ -21,6 +22,8 @@ class Encoder(nn.Module):
     E¹ is the stride-2 feature after a 3×3 max-pool, as in the released code. An encoder that starts at stride 4
     (ConvNeXt, PVTv2, …) gives its first feature as both E¹ and E².
     """
+
+    dims, deepest = 2, 32
 
     def __init__(self, name: str, pretrained: bool = True):
         super().__init__()
@@ -52,6 +55,8 @@ class M2SNet(nn.Module):
 
     Args:
         encoder: any timm encoder with features at strides 2 or 4 to 32. The paper's Res2Net-50 is ``"res2net50d"``.
+            Or, in place of a name, a module with the outputs and attributes of :class:`Encoder`: the network has its
+            number of dimensions (see :mod:`m2s.network3d`).
         pretrained: ImageNet weights for the encoder (see :mod:`m2s.weights`).
         num_classes: 1 for one foreground class (sigmoid); C > 1 for C one-vs-rest maps, the background first.
         wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3:
@@ -80,7 +85,7 @@ class M2SNet(nn.Module):
 
     def __init__(
         self,
-        encoder: str = "res2net50d",
+        encoder: str | nn.Module = "res2net50d",
         pretrained: bool = True,
         num_classes: int = 1,
         wiring: str = "released",
@@ -107,25 +112,30 @@ class M2SNet(nn.Module):
                 )
             kernels = (1,)
         self.wiring, self.orders = wiring, orders
-        self.encoder = Encoder(encoder, pretrained)
+        self.encoder = Encoder(encoder, pretrained) if isinstance(encoder, str) else encoder
+        dims = self.encoder.dims
+        if style != "subtraction" and dims != 2:
+            raise InputError(f"style '{style}' is there in two dimensions only")
+        conv = partial(ConvBNReLU, out_channels=WIDTH, dims=dims)
+        head = partial(CONV[dims], WIDTH, num_classes, 3, padding=1)
         self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
         released, channels = wiring == "released", dict(enumerate(self.encoder.channels, start=1))
-        self.reduce = nn.ModuleDict({str(i): ConvBNReLU(channels[i], WIDTH) for i in range(1, 6)})
+        self.reduce = nn.ModuleDict({str(i): conv(channels[i]) for i in range(1, 6)})
         if released and channels[1] == WIDTH:
             self.reduce["1"] = nn.Identity()
         nodes = [f"{n}^{i}" for n in range(2, orders + 1) for i in range(1, 7 - n)]
-        self.difference = MultiScaleDifference(WIDTH, kernels, filter, wiring, unit) if nodes else nn.Identity()
-        self.units = nn.ModuleDict({node: STYLES[style](WIDTH) for node in nodes})
-        self.before_last_unit = ConvBNReLU(WIDTH, WIDTH) if released and orders == 5 else nn.Identity()
-        self.enhance = nn.ModuleDict({str(i): ConvBNReLU(WIDTH, WIDTH) for i in range(1, 6)})
+        self.difference = MultiScaleDifference(WIDTH, kernels, filter, wiring, unit, dims) if nodes else nn.Identity()
+        after = conv if style == "subtraction" else STYLES[style]
+        self.units = nn.ModuleDict({node: after(WIDTH) for node in nodes})
+        self.before_last_unit = conv(WIDTH) if released and orders == 5 else nn.Identity()
+        self.enhance = nn.ModuleDict({str(i): conv(WIDTH) for i in range(1, 6)})
         self.first_order = 2 if released and orders > 1 else 1
         if self.first_order == 2:
             self.enhance["4"] = nn.Identity()
-            self.enhance["5"] = ConvBNReLU(channels[5], WIDTH)
-        self.decode = nn.ModuleDict({str(i): ConvBNReLU(WIDTH, WIDTH) for i in (4, 3, 2)})
-        self.head = nn.Conv2d(WIDTH, num_classes, 3, padding=1)
-        sides = (2, 3, 4) if deep_supervision else ()
-        self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(WIDTH, num_classes, 3, padding=1) for i in sides})
+            self.enhance["5"] = conv(channels[5])
+        self.decode = nn.ModuleDict({str(i): conv(WIDTH) for i in (4, 3, 2)})
+        self.head = head()
+        self.side_heads = nn.ModuleDict({str(i): head() for i in ((2, 3, 4) if deep_supervision else ())})
 
     def pyramid(self, levels: Sequence[Tensor]) -> dict[tuple[int, int], Tensor]:
         """Encoder levels E¹ … E⁵ → every node ``MS_n^i`` of the triangle, by ``(n, i)``."""
@@ -147,15 +157,15 @@ class M2SNet(nn.Module):
         return ce
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        check_size(x)
+        check_size(x, self.encoder.deepest)
         levels = self.encoder(x)
         ce = self.complement(levels, self.pyramid(levels))
         d = {5: ce[5]}
         for i in (4, 3, 2):
-            d[i] = self.decode[str(i)](resize(d[i + 1], ce[i].shape[-2:]) + ce[i])
-        logits = resize(self.head(resize(d[2], ce[1].shape[-2:]) + ce[1]), x.shape[-2:])
+            d[i] = self.decode[str(i)](resize(d[i + 1], ce[i].shape[2:]) + ce[i])
+        logits = resize(self.head(resize(d[2], ce[1].shape[2:]) + ce[1]), x.shape[2:])
         if self.training and self.side_heads:
-            return [logits] + [resize(head(d[int(i)]), x.shape[-2:]) for i, head in self.side_heads.items()]
+            return [logits] + [resize(head(d[int(i)]), x.shape[2:]) for i, head in self.side_heads.items()]
         return logits
 
 

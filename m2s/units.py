@@ -1,7 +1,8 @@
 """The subtraction unit (SU) and the multi-scale subtraction unit (MSU) of MSNet and M2SNet.
 
 M2SNet paper, section 3.1: Eq. 1 (SU) and Eq. 2 (MSU). Two forms are kept wherever the released code and the paper part:
-``wiring="released"`` and ``wiring="paper"``.
+``wiring="released"`` and ``wiring="paper"``. One definition serves images and, with ``dims=3``, volumes: a k×k filter
+is k×k×k there, and shapes written ``(N, C, H, W)`` are ``(N, C, D, H, W)``.
 """
 
 from collections.abc import Sequence
@@ -19,33 +20,41 @@ WIRINGS = ("released", "paper")
 FILTERS = ("ones", "gaussian")
 UNITS = ("subtraction", "addition")
 
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+CONVOLVE = {2: F.conv2d, 3: F.conv3d}
+LINEAR = {2: "bilinear", 3: "trilinear"}
+
 
 class ConvBNReLU(nn.Sequential):
     """3×3 convolution with bias, BatchNorm, ReLU: ``(N, in, H, W)`` → ``(N, out, H, W)``. The ``Conv`` of Eq. 1–3."""
 
-    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1):
+    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1, dims: int = 2):
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation),
-            nn.BatchNorm2d(out_channels),
+            CONV[dims](in_channels, out_channels, 3, padding=dilation, dilation=dilation),
+            BATCH_NORM[dims](out_channels),
             nn.ReLU(inplace=True),
         )
 
 
-def check_size(x: Tensor) -> None:
-    """Refuse images below 32 pixels: the deepest features would have no pixel left."""
-    if min(x.shape[-2:]) < 32:
-        raise InputError(f"image of {x.shape[-2]}×{x.shape[-1]} pixels: the network needs at least 32×32")
+def check_size(x: Tensor, smallest: int = 32) -> None:
+    """Refuse sides below ``smallest``, the stride of the deepest features: they would have no whole pixel left."""
+    sides = x.shape[2:]
+    if min(sides) < smallest:
+        what, unit = ("image", "pixels") if len(sides) == 2 else ("volume", "voxels")
+        size, least = ("×".join(map(str, numbers)) for numbers in (sides, [smallest] * len(sides)))
+        raise InputError(f"{what} of {size} {unit}: the network needs at least {least}")
 
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resize of ``(N, C, H, W)`` to ``size = (height, width)``; nothing is done where it fits already."""
-    return (
-        x if x.shape[-2:] == torch.Size(size) else F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
-    )
+    """Linear resize of ``(N, C, H, W)`` to ``size = (height, width)``; nothing is done where it fits already."""
+    if x.shape[2:] == torch.Size(size):
+        return x
+    return F.interpolate(x, tuple(size), mode=LINEAR[x.ndim - 2], align_corners=False)
 
 
-def fixed_kernel(size: int, filter: str = "ones") -> Tensor:
-    """The fixed ``(size, size)`` filter of the MSU: all ones, or a Gaussian of the same sum ``size²``.
+def fixed_kernel(size: int, filter: str = "ones", dims: int = 2) -> Tensor:
+    """The fixed ``(size, size)`` filter of the MSU: all ones, or a Gaussian of the same sum ``size²`` (3-D: ``size³``).
 
     The Gaussian is the one of the kernel ablation (revised paper, Table 13). The paper gives no width; this is the
     usual rule for a window of that size, ``σ = 0.3 ((size − 1)/2 − 1) + 0.8``.
@@ -55,10 +64,11 @@ def fixed_kernel(size: int, filter: str = "ones") -> Tensor:
     if size < 1 or size % 2 == 0:
         raise InputError(f"kernel size {size}: give odd sizes, such as (1, 3, 5)")
     if filter == "ones":
-        return torch.ones(size, size)
+        return torch.ones([size] * dims)
     offsets = torch.arange(size) - size // 2
     g = torch.exp(-(offsets**2) / (2 * (0.3 * ((size - 1) / 2 - 1) + 0.8) ** 2))
-    return torch.outer(g, g) * (size / g.sum()) ** 2
+    kernel = reduce(lambda product, _: product[..., None] * g, range(dims - 1), g)
+    return kernel * (size / g.sum()) ** dims
 
 
 class ReleasedFilter(nn.Module):
@@ -69,10 +79,10 @@ class ReleasedFilter(nn.Module):
     statistics at 1/C² of the multiply-adds. Only BatchNorm's learned scale and shift tell the channels apart.
     """
 
-    def __init__(self, channels: int, size: int, filter: str = "ones"):
+    def __init__(self, channels: int, size: int, filter: str = "ones", dims: int = 2):
         super().__init__()
-        self.register_buffer("kernel", fixed_kernel(size, filter)[None, None], persistent=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.register_buffer("kernel", fixed_kernel(size, filter, dims)[None, None], persistent=False)
+        self.norm = BATCH_NORM[dims](channels)
 
     def forward(self, x: Tensor) -> Tensor:
         # Sums of hundreds of terms whose differences matter: half precision would lose them under autocast. (The device
@@ -80,7 +90,8 @@ class ReleasedFilter(nn.Module):
         device = x.device.type
         with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             x = x.to(torch.promote_types(x.dtype, torch.float32))
-            total = F.conv2d(x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
+            dims = x.ndim - 2
+            total = CONVOLVE[dims](x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
             # BatchNorm is one scale and shift per channel: no need to repeat the map before it.
             norm = self.norm
             if self.training:
@@ -95,7 +106,8 @@ class ReleasedFilter(nn.Module):
             else:
                 scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
                 shift = norm.bias - norm.running_mean * scale
-            return torch.addcmul(shift[:, None, None], total, scale[:, None, None]).relu_()
+            shift, scale = (v.view(-1, *[1] * dims) for v in (shift, scale))
+            return torch.addcmul(shift, total, scale).relu_()
 
 
 class PaperFilter(nn.Module):
@@ -105,13 +117,13 @@ class PaperFilter(nn.Module):
     parameter, as the paper says of it.
     """
 
-    def __init__(self, channels: int, size: int, filter: str = "ones"):
+    def __init__(self, channels: int, size: int, filter: str = "ones", dims: int = 2):
         super().__init__()
-        kernel = fixed_kernel(size, filter).expand(channels, 1, size, size)
+        kernel = fixed_kernel(size, filter, dims).expand(channels, 1, *[size] * dims)
         self.register_buffer("kernel", kernel.clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.kernel, padding=self.kernel.shape[-1] // 2, groups=x.shape[1])
+        return CONVOLVE[x.ndim - 2](x, self.kernel, padding=self.kernel.shape[-1] // 2, groups=x.shape[1])
 
 
 class MultiScaleDifference(nn.Module):
@@ -125,6 +137,7 @@ class MultiScaleDifference(nn.Module):
         unit: ``"subtraction"``, or ``"addition"`` for ``Σ_k (f_k(A) + f_k(B))``: the row "SU→AU" of the ablation, where
             "element-wise addition units" replace all subtraction units (revised paper, Section 4.7.1). It gives no
             formula; with ``kernels=(1,)`` this is ``A + B``.
+        dims: 2 or 3.
     """
 
     def __init__(
@@ -134,6 +147,7 @@ class MultiScaleDifference(nn.Module):
         filter: str = "ones",
         wiring: str = "released",
         unit: str = "subtraction",
+        dims: int = 2,
     ):
         super().__init__()
         if wiring not in WIRINGS:
@@ -144,11 +158,13 @@ class MultiScaleDifference(nn.Module):
         if not kernels:
             raise InputError("kernels is empty: give at least one odd size, such as (1, 3, 5)")
         kind = ReleasedFilter if wiring == "released" else PaperFilter
-        self.filters = nn.ModuleDict({str(k): nn.Identity() if k == 1 else kind(channels, k, filter) for k in kernels})
+        self.filters = nn.ModuleDict(
+            {str(k): nn.Identity() if k == 1 else kind(channels, k, filter, dims) for k in kernels}
+        )
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """``deep`` ``(N, C, h, w)`` is resized to ``shallow`` ``(N, C, H, W)``; the result has the latter's shape."""
-        deep = resize(deep, shallow.shape[-2:])
+        deep = resize(deep, shallow.shape[2:])
         if not self.subtract:
             return reduce(add, (f(deep) + f(shallow) for f in self.filters.values()))
         return reduce(add, ((f(deep) - f(shallow)).abs() for f in self.filters.values()))
@@ -161,11 +177,16 @@ class MultiScaleSubtractionUnit(nn.Module):
     """
 
     def __init__(
-        self, channels: int, kernels: Sequence[int] = (1, 3, 5), filter: str = "ones", wiring: str = "released"
+        self,
+        channels: int,
+        kernels: Sequence[int] = (1, 3, 5),
+        filter: str = "ones",
+        wiring: str = "released",
+        dims: int = 2,
     ):
         super().__init__()
-        self.difference = MultiScaleDifference(channels, kernels, filter, wiring)
-        self.conv = ConvBNReLU(channels, channels)
+        self.difference = MultiScaleDifference(channels, kernels, filter, wiring, dims=dims)
+        self.conv = ConvBNReLU(channels, channels, dims=dims)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         return self.conv(self.difference(deep, shallow))
@@ -174,5 +195,5 @@ class MultiScaleSubtractionUnit(nn.Module):
 class SubtractionUnit(MultiScaleSubtractionUnit):
     """SU (Eq. 1): ``Conv(|A − B|)``, the MSU with the 1×1 filter alone."""
 
-    def __init__(self, channels: int):
-        super().__init__(channels, kernels=(1,))
+    def __init__(self, channels: int, dims: int = 2):
+        super().__init__(channels, kernels=(1,), dims=dims)
