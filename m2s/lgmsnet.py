@@ -18,6 +18,7 @@ The equations of the paper's section 3 are pictures without a readable text; whe
 of the corresponding positions of each block in the same channel"), both forms do what the code does.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -27,14 +28,11 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
-from m2s.units import WIRINGS
+from m2s.units import BATCH_NORM, CONV, LINEAR, WIRINGS
 
-CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 NORM = {2: nn.BatchNorm2d, 3: nn.InstanceNorm3d}
 """The 3-D network normalises each volume by itself, without learned scale and shift."""
-BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-UPSAMPLING = {2: "bilinear", 3: "trilinear"}
 
 PATCH, HEADS, HEAD_WIDTH = 2, 4, 8
 """Of the transformer in a GMS block: patches of 2×2 (2×2×2) pixels, four heads of eight channels."""
@@ -49,15 +47,13 @@ class ConvNormAct(nn.Sequential):
 
 
 class LMS(nn.Module):
-    """Local multi-scale block (section 3.1): ``(N, C, …)`` → same shape; C a multiple of the number of kernels, and of 4.
+    """Local multi-scale block (section 3.1): ``(N, C, …)`` → same shape; C a multiple of 4 and of the kernels' number.
 
     The channels are split into contiguous parts, each part sees its own depthwise kernel size; group norm,
     activation, then a bottleneck of C/4 channels.
     """
 
-    def __init__(
-        self, channels: int, kernels: Sequence[int] = (3, 5, 7, 9), dims: int = 2, wiring: str = "released"
-    ):
+    def __init__(self, channels: int, kernels: Sequence[int] = (3, 5, 7, 9), dims: int = 2, wiring: str = "released"):
         super().__init__()
         if not kernels or any(k < 1 or k % 2 == 0 for k in kernels):
             raise InputError(f"kernels {tuple(kernels)}: give odd sizes, such as (3, 5, 7, 9)")
@@ -106,15 +102,16 @@ def to_sequences(x: Tensor) -> Tensor:
     d = len(size)
     x = x.reshape(n, c, *(side for s in size for side in (s // PATCH, PATCH)))
     patches, offsets = range(2, 2 + 2 * d, 2), range(3, 3 + 2 * d, 2)
-    return x.permute(0, *offsets, *patches, 1).reshape(n * PATCH**d, -1, c)
+    return x.permute(0, *offsets, *patches, 1).reshape(n * PATCH**d, math.prod(size) // PATCH**d, c)
 
 
 def from_sequences(x: Tensor, size: Sequence[int]) -> Tensor:
     """The inverse of :func:`to_sequences`; ``size`` is (H, W) or (D, H, W)."""
     d, c = len(size), x.shape[-1]
-    x = x.reshape(-1, *[PATCH] * d, *(s // PATCH for s in size), c)
+    n = len(x) // PATCH**d
+    x = x.reshape(n, *[PATCH] * d, *(s // PATCH for s in size), c)
     order = (axis for i in range(d) for axis in (1 + d + i, 1 + i))  # patch, offset, patch, offset, …
-    return x.permute(0, 1 + 2 * d, *order).reshape(-1, c, *size)
+    return x.permute(0, 1 + 2 * d, *order).reshape(n, c, *size)
 
 
 class GMS(nn.Module):
@@ -132,10 +129,9 @@ class GMS(nn.Module):
             raise InputError(f"{t} of {channels} channels for the transformer: give 0 to {channels}")
         self.split, released = (t, s), wiring == "released"
         inner = channels if released else in_channels
-        self.local = nn.Sequential(
-            ConvNormAct(in_channels, inner, 3, dims), ConvNormAct(inner, channels, 1, dims)
-        )
-        self.transformer = TransformerLayer(t, 2 * channels) if t else None
+        self.local = nn.Sequential(ConvNormAct(in_channels, inner, 3, dims), ConvNormAct(inner, channels, 1, dims))
+        # Built for t = 0 too, as released: then it gives nothing, but its hidden layer's bias counts as parameters.
+        self.transformer = TransformerLayer(t, 2 * channels)
         self.conv = self._depthwise(s, dims, released) if s else None
         self.residual = released
         self.mix = ConvNormAct(channels, channels, 1, dims)
@@ -149,9 +145,7 @@ class GMS(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         to_transformer, to_conv = self.local(x).split(self.split, 1)
-        branches = []
-        if self.transformer:
-            branches.append(from_sequences(self.transformer(to_sequences(to_transformer)), x.shape[2:]))
+        branches = [from_sequences(self.transformer(to_sequences(to_transformer)), x.shape[2:])]
         if self.conv:
             branches.append(self.conv(to_conv) + to_conv if self.residual else self.conv(to_conv))
         return self.out(torch.cat([self.mix(torch.cat(branches, 1)), x], 1))
@@ -177,7 +171,7 @@ class Up(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int, dims: int = 2):
         super().__init__(
-            nn.Upsample(scale_factor=2, mode=UPSAMPLING[dims]),
+            nn.Upsample(scale_factor=2, mode=LINEAR[dims]),
             CONV[dims](in_channels, out_channels, 3, padding=1),
             NORM[dims](out_channels),
             nn.ReLU(),
@@ -271,7 +265,9 @@ class LGMSNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if any(side % 32 for side in x.shape[2:]):
-            raise InputError(f"image of {'×'.join(map(str, x.shape[2:]))}: LGMSNet takes sides that are multiples of 32")
+            raise InputError(
+                f"image of {'×'.join(map(str, x.shape[2:]))}: LGMSNet takes sides that are multiples of 32"
+            )
         skips, x = {}, self.stem(x)
         for i in "1234":
             skips[i] = self.encode[i](x)
