@@ -56,7 +56,7 @@ def filters_ratio(size: int = 352, rounds: int = 5, encoder: str = "res2net50d")
 
 def loader_rate(size: int = 352, workers: int = 0, root: str = "phantom", limit: int = 160, epochs: int = 3) -> float:
     """Images a second of the training loader (augmentation on, batches of 16): median of the epochs after the first."""
-    images = TensorSet(load("clinicdb", "train", root=root, limit=limit), size, augment=True)
+    images = TensorSet(load("clinicdb", "train", root=root, limit=limit), size, augment="m2snet")
     loader = DataLoader(images, batch_size=16, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     rates = []
     for epoch in range(epochs + 1):

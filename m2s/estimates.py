@@ -8,8 +8,6 @@ from functools import lru_cache
 import torch
 
 from m2s.data import multiscale_sizes
-from m2s.losses import SegmentationLoss
-from m2s.lossnet import LossNet
 from m2s.runs import Run
 from m2s.training import pick_device
 
@@ -31,20 +29,19 @@ def _train_images(train_sets: tuple[str, ...], limit: int | None, data: str) -> 
 
 def seconds_per_image(run: Run) -> float:
     """One measured step of a run's own network, size and loss, measured once for runs that differ in nothing else."""
-    return _step(replace(run, data="", train_sets=(), train_limit=None, recipe=replace(run.recipe, epochs=1, seed=0)))
+    alike = replace(run, data="", train_sets=(), train_limit=None, recipe=replace(run.recipe, epochs=1, seed=0))
+    return _step(replace(alike, lossnet_pretrained=False), run.volumetric)
 
 
 @lru_cache
-def _step(run: Run) -> float:
+def _step(run: Run, volumetric: bool) -> float:
     torch.set_num_threads(run.threads)
-    loss = SegmentationLoss(run.loss_form, run.loss_terms or ("iou",))
-    if run.lossnet:
-        loss.lossnet = LossNet(run.lossnet, pretrained=False, resize=run.lossnet_resize)
     device = pick_device()
-    model, loss = run.create(pretrained=False).train().to(device), loss.to(device)
+    model, loss = run.create(pretrained=False).train().to(device), run.create_loss().to(device)
     sizes = multiscale_sizes(run.recipe.size) if run.recipe.multiscale else (run.recipe.size,)
     # Two images instead of a whole batch: the time is in proportion, and a paper's batch can take minutes.
-    batch = torch.rand(2, 3, *2 * (sizes[len(sizes) // 2],), device=device)
+    size = sizes[len(sizes) // 2]
+    batch = torch.rand(2, *((1, size, size, size) if volumetric else (3, size, size)), device=device)
     masks = (batch[:, :1] > 0.5).float()
     for _ in range(2):  # the first step warms up
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The training loss of MSNet and M2SNet: weighted IoU, weighted BCE and LossNet (revised M2SNet paper, Eq. 4)."""
+"""The training losses: of MSNet and M2SNet (revised M2SNet paper, Eq. 4), and of LGMSNet in 2-D (Eq. 9) and 3-D."""
 
 from collections.abc import Sequence
 
@@ -123,6 +123,58 @@ class SegmentationLoss(nn.Module):
         total = {name: sum(parts[name] for parts in structure) for name in structure[0]}
         if self.lossnet is not None:
             total["lossnet"] = self.lossnet_weight * self.lossnet(outputs[0].sigmoid(), mask)
+        return total
+
+    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
+        """The sum of :meth:`parts`, a scalar."""
+        return sum(self.parts(outputs, mask).values())
+
+
+class BCEDiceLoss(nn.Module):
+    """0.5·BCE + Dice, LGMSNet's loss in two dimensions (LGMSNet paper, Eq. 9, with the released code's constants).
+
+    Dice is soft, ``1 − (2·Σpg + s) / (Σp + Σg + s)`` with s = 1e-5, of each image and channel, then averaged.
+    """
+
+    def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
+        """The summands by name, ``"bce"`` (times 0.5) and ``"dice"``, each summed over the outputs.
+
+        ``outputs``: logits (N, C, H, W), or several for deep supervision; ``mask``: as for :func:`structure_loss`.
+        """
+        total = {"bce": 0.0, "dice": 0.0}
+        for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
+            target, p = one_vs_rest(mask, logits.shape[1]), logits.sigmoid()
+            overlap, sizes = (p * target).sum((2, 3)), (p + target).sum((2, 3))
+            total["bce"] += 0.5 * F.binary_cross_entropy_with_logits(logits, target)
+            total["dice"] += (1 - (2 * overlap + 1e-5) / (sizes + 1e-5)).mean()
+        return total
+
+    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
+        """The sum of :meth:`parts`, a scalar."""
+        return sum(self.parts(outputs, mask).values())
+
+
+class DiceCELoss(nn.Module):
+    """Dice + cross-entropy over softmax, LGMSNet's loss in three dimensions, by MONAI's ``DiceLoss``.
+
+    Dice is of each volume and class, the background included, as in 3D UX-Net's training.
+    """
+
+    def __init__(self):
+        super().__init__()
+        from monai.losses import DiceLoss  # here, because it takes as long to import as torch
+
+        self.dice = DiceLoss(to_onehot_y=True, softmax=True)
+
+    def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
+        """The summands by name, ``"dice"`` and ``"ce"``, each summed over the outputs.
+
+        ``outputs``: logits (N, C, D, H, W), or several for deep supervision; ``mask``: (N, 1, D, H, W), class indices.
+        """
+        total = {"dice": 0.0, "ce": 0.0}
+        for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
+            total["dice"] += self.dice(logits, mask)
+            total["ce"] += F.cross_entropy(logits, mask[:, 0].long())
         return total
 
     def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:

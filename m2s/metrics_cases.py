@@ -13,7 +13,8 @@ from m2s.metrics_overlap import overlap
 def case_scores(probabilities: np.ndarray, mask: np.ndarray, classes: Sequence[str]) -> list[tuple[str, dict]]:
     """The scores of one image: (what to append to the data set's name, score by metric), an entry for each class.
 
-    One class: one entry, with nothing to append: the released convention's columns, ``overlap`` and ``boundary``.
+    One class: one entry, with nothing to append: the released convention's columns, ``overlap``, ``boundary``, and
+    F1 and IoU of LGMSNet's convention.
     Several: an entry for each, called ``":RNFL"`` and so on, with the columns of ``layer_scores``.
 
     :param probabilities: (H, W) for one class, else (1 + classes, H, W), the background first, as
@@ -23,7 +24,9 @@ def case_scores(probabilities: np.ndarray, mask: np.ndarray, classes: Sequence[s
     :raises InputError: shapes, values or numbers of classes that do not agree.
     """
     if len(classes) == 1:
-        return [("", score(probabilities, mask) | overlap(probabilities, mask) | boundary(probabilities, mask))]
+        lgmsnet = score(probabilities, mask, "lgmsnet")
+        scores = score(probabilities, mask) | overlap(probabilities, mask) | boundary(probabilities, mask)
+        return [("", scores | {"F1": lgmsnet["Dice"], "IoU": lgmsnet["IoU"]})]
     return [(f":{name}", scores) for name, scores in layer_scores(probabilities, mask, classes).items()]
 
 

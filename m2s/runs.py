@@ -22,12 +22,13 @@ from torch import nn
 from m2s import data as datasets
 from m2s import provenance
 from m2s.errors import InputError, NotFound
-from m2s.losses import SegmentationLoss
+from m2s.losses import BCEDiceLoss, DiceCELoss, SegmentationLoss
 from m2s.lossnet import LossNet
 from m2s.metrics import summary
 from m2s.metrics_cases import case_scores
 from m2s.paths import commit, data_label, whole_file
 from m2s.training import CHECKPOINT, Recipe, pick_device, predict, train
+from m2s.volumes import predict_volume, volume_scores
 from m2s.zoo import create_model
 
 CODE_VERSION = 1
@@ -41,6 +42,9 @@ RELEASED_NORMALISATION = {
 }
 """Of the released training script, for RGB in [0, 1]; its prediction uses ImageNet's, and so do we."""
 
+OTHER_LOSSES = {"bce_dice": BCEDiceLoss, "dice_ce": DiceCELoss}
+"""By ``Run.loss_form``: LGMSNet's in two and in three dimensions."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -48,9 +52,11 @@ class Run:
 
     ``train_sets`` and ``test_sets`` hold names of data sets, or ``"name/split"`` where the split is not "train" or
     "test"; ``train_limit`` takes that many images of each training set; ``num_classes`` and ``options`` go to
-    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:data:`RELEASED_NORMALISATION`); ``lossnet``
-    names LossNet's fixed network, or is ``None``. The last three fields do not shape the trained weights beyond
-    rounding and are no part of the key.
+    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:data:`RELEASED_NORMALISATION`);
+    ``loss_form`` is one of :data:`m2s.losses.FORMS` or of :data:`OTHER_LOSSES`, which take no ``loss_terms`` and no
+    LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``watch`` writes down the IoU on the first test
+    set after every epoch. The last four fields do not shape the trained weights beyond rounding and are no part of the
+    key.
     """
 
     data: str
@@ -72,11 +78,13 @@ class Run:
     test_sets: tuple[str, ...] = field(default=(), compare=False)
     test_limit: int | None = field(default=None, compare=False)
     threads: int = field(default=1, compare=False)
+    watch: bool = field(default=False, compare=False)
 
     @property
     def key(self) -> str:
         """``<model>-<encoder>-s<seed>-<hash>``: the folder of this run."""
-        settings = {k: v for k, v in _changed(self).items() if k not in ("test_sets", "test_limit", "threads")}
+        outside = ("test_sets", "test_limit", "threads", "watch")
+        settings = {k: v for k, v in _changed(self).items() if k not in outside}
         text = json.dumps([CODE_VERSION, settings | {"recipe": _changed(self.recipe)}], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.model}-{self.encoder}-s{self.recipe.seed}-{digest}"
@@ -86,16 +94,23 @@ class Run:
         """One line for people: model, encoder, options, size, epochs, seed."""
         options = [f"{name}={value}" for name, value in self.options]
         r, sets = self.recipe, " ".join(self.train_sets)
-        parts = [self.model, self.encoder, *options, sets, f"{r.size} px", f"{r.epochs} epochs", f"seed {r.seed}"]
-        return ", ".join(parts)
+        names = [self.model] if self.encoder == "none" else [self.model, self.encoder]
+        return ", ".join([*names, *options, sets, f"{r.size} px", f"{r.epochs} epochs", f"seed {r.seed}"])
+
+    @property
+    def volumetric(self) -> bool:
+        """Whether it is trained on volumes."""
+        return datasets.CATALOGUE[split_of(self.train_sets[0], "train")[0]].volumetric
 
     def create(self, pretrained: bool | None = None) -> nn.Module:
         """The network of this run, untrained; ``pretrained=False`` leaves its encoder random."""
         pretrained = self.pretrained if pretrained is None else pretrained
         return create_model(self.model, self.encoder, pretrained, self.num_classes, **dict(self.options))
 
-    def create_loss(self) -> SegmentationLoss:
+    def create_loss(self) -> nn.Module:
         """The training loss of this run."""
+        if self.loss_form in OTHER_LOSSES:
+            return OTHER_LOSSES[self.loss_form]()
         lossnet = LossNet(self.lossnet, self.lossnet_pretrained, self.lossnet_resize) if self.lossnet else None
         return SegmentationLoss(self.loss_form, self.loss_terms, lossnet, self.lossnet_weight)
 
@@ -151,10 +166,11 @@ def execute(run: Run, results: Path, data: str) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
     if not (partial / MODEL).exists():
-        tensors = _tensors(train_set, run.recipe)
+        tensors = _crops(train_set, run.recipe) if run.volumetric else _tensors(train_set, run.recipe)
+        watched = datasets.TensorSet(test_sets[0], run.recipe.size) if run.watch and test_sets else None
         own = {"mean": model.mean, "std": model.std}
         vars(model).update(RELEASED_NORMALISATION if run.normalisation == "released" else own)
-        train(model, loss, tensors, run.recipe, partial)
+        train(model, loss, tensors, run.recipe, partial, watched)
         vars(model).update(own)
         state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         with whole_file(partial / MODEL) as temporary:
@@ -193,6 +209,11 @@ def _tensors(train_set: datasets.ImageSet, recipe: Recipe) -> datasets.TensorSet
     return datasets.TensorSet(train_set, recipe.size, recipe.augment, recipe.seed)
 
 
+@lru_cache(maxsize=1)
+def _crops(train_set: datasets.ImageSet, recipe: Recipe) -> datasets.CropSet:
+    return datasets.CropSet(train_set, recipe.size, recipe.seed)
+
+
 def _find_test_sets(run: Run, data: str) -> tuple[list[datasets.ImageSet], dict[str, str]]:
     """The test sets that are there, and the reason for each that is not; one that is there but broken is an error."""
     found, missing = [], {}
@@ -210,11 +231,16 @@ def score_set(model: nn.Module, test_set: datasets.ImageSet, size: int) -> pd.Da
     """Scores at the masks' own sizes (:func:`m2s.metrics_cases.case_scores`), one foreground class together.
 
     A row per image and, for a model of several classes, per class: ``dataset`` (``"name"`` or ``"name:class"``),
-    ``image`` and a column per metric.
+    ``image`` and a column per metric. Volumes get :func:`m2s.volumes.volume_scores`.
     """
     model.eval().to(pick_device())
-    classes = datasets.CATALOGUE[test_set.name].classes
-    rows = []
+    entry = datasets.CATALOGUE[test_set.name]
+    classes, rows = entry.classes, []
+    if entry.volumetric:
+        for index, (name, _, mask) in enumerate(test_set):
+            found = volume_scores(predict_volume(model, test_set, index, size), mask, classes)
+            rows += [{"dataset": f"{entry.name}:{c}", "image": name, **scores} for c, scores in found.items()]
+        return pd.DataFrame(rows)
     for name, image, mask in test_set:
         probabilities = predict(model, image, size)
         mask = mask if probabilities.ndim == 3 else mask > 0

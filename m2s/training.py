@@ -1,10 +1,11 @@
 """One visible training loop, and prediction with what it trained.
 
-The settings are those of the M2SNet paper (section 4.3): SGD, warm-up and linear decay, multi-scale batches. All
-randomness of an epoch follows from the seed and the epoch's number, so a run that was killed and resumed ends, on the
-CPU, at exactly the weights of a run that was not.
+The default settings are those of the M2SNet paper (section 4.3): SGD, warm-up and linear decay, multi-scale batches.
+All randomness of an epoch follows from the seed and the epoch's number, so a run that was killed and resumed ends, on
+the CPU, at exactly the weights of a run that was not.
 """
 
+import math
 import os
 import sys
 import time
@@ -19,9 +20,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from m2s.data import TensorSet, multiscale_sizes, normalise
-from m2s.errors import RunError
-from m2s.losses import SegmentationLoss
+from m2s.data import CropSet, TensorSet, multiscale_sizes, normalise
+from m2s.errors import RunError, unknown
 from m2s.paths import whole_file
 
 CHECKPOINT = "checkpoint.pt"
@@ -31,9 +31,10 @@ CHECKPOINT = "checkpoint.pt"
 class Recipe:
     """How a network is trained. The defaults are the paper's for the polyp sets (section 4.3).
 
-    ``size`` in pixels (images are square in training); ``lr`` of everything but the encoder, ``encoder_lr`` of the
-    encoder, both at the peak of the schedule. The released code trains the encoder at ``lr`` too (its filter matches
-    no parameter).
+    ``size`` in pixels (images are square in training, and crops of volumes cubes); ``lr`` of everything but the
+    encoder, ``encoder_lr`` of the encoder, both at the peak of the schedule. The released code trains the encoder at
+    ``lr`` too (its filter matches no parameter). ``optimizer`` is "nesterov" (SGD), "sgd" or "adamw", ``schedule`` and
+    ``warmup`` are explained at :func:`rate`, ``augment`` names one of :data:`m2s.data.AUGMENTATIONS`.
     """
 
     size: int = 352
@@ -44,13 +45,30 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     multiscale: bool = True
-    augment: bool = True
+    augment: str = "m2snet"
     seed: int = 0
+    optimizer: str = "nesterov"
+    schedule: str = "triangle"
+    warmup: int = 0
 
 
-def schedule(epoch: int, epochs: int) -> float:
-    """Warm-up and linear decay: a triangle over the epochs, 1 in the middle (epoch counts from 0)."""
-    return 1 - abs(2 * (epoch + 1) / (epochs + 1) - 1)
+def rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> float:
+    """The learning rate as a part of its peak, at one of the ``steps`` of an epoch (both count from 0).
+
+    - "triangle" (M2SNet): warm-up and linear decay over the epochs, 1 in the middle.
+    - "poly" (LGMSNet in 2-D): ``(1 − t)^0.9``, t the part of all steps that is done.
+    - "cosine" (LGMSNet in 3-D): linear over the first ``recipe.warmup`` epochs, then half a cosine down to 0.
+    """
+    if recipe.schedule == "triangle":
+        return 1 - abs(2 * (epoch + 1) / (recipe.epochs + 1) - 1)
+    done = epoch + step / steps
+    if recipe.schedule == "poly":
+        return (1 - done / recipe.epochs) ** 0.9
+    if recipe.schedule == "cosine":
+        if done < recipe.warmup:
+            return (done + 1 / steps) / recipe.warmup
+        return 0.5 * (1 + math.cos(math.pi * (done - recipe.warmup) / (recipe.epochs - recipe.warmup)))
+    raise unknown("schedule", recipe.schedule, ("triangle", "poly", "cosine"))
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -71,26 +89,48 @@ def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tens
     return images, F.interpolate(masks, (size, size), mode="nearest")
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum and one learning rate for ``model.encoder``, another for the rest."""
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer, with one learning rate for ``model.encoder``, another for the rest."""
     encoder = list(model.encoder.parameters())
     inside = {id(p) for p in encoder}
     rest = [p for p in model.parameters() if id(p) not in inside]
     groups = [{"params": encoder, "peak": recipe.encoder_lr}, {"params": rest, "peak": recipe.lr}]
-    return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
+    if recipe.optimizer not in ("nesterov", "sgd"):
+        raise unknown("optimizer", recipe.optimizer, ("nesterov", "sgd", "adamw"))
+    nesterov = recipe.optimizer == "nesterov"
+    return torch.optim.SGD(groups, 0.0, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=nesterov)
 
 
-def train(model: nn.Module, loss: SegmentationLoss, train_set: TensorSet, recipe: Recipe, folder: Path) -> pd.DataFrame:
+def train(
+    model: nn.Module,
+    loss: nn.Module,
+    train_set: TensorSet | CropSet,
+    recipe: Recipe,
+    folder: Path,
+    watched: TensorSet | None = None,
+) -> pd.DataFrame:
     """Train ``model`` in place, with a checkpoint in ``folder`` after every epoch; resume where one is found.
 
+    Args:
+        model: as :func:`m2s.create_model` makes it.
+        loss: with a method ``parts(outputs, masks)``, such as those of :mod:`m2s.losses`.
+        train_set: images, or crops of volumes.
+        recipe: how to train.
+        folder: for the checkpoint and the log.
+        watched: images on which :func:`mean_iou` is taken after every epoch. It is written down and changes nothing.
+
     Returns:
-        A row per epoch: mean of the loss and of its parts, learning rate, seconds. Also written as ``log.csv``.
+        A row per epoch: mean of the loss and of its parts, ``watched_IoU`` if there is one, learning rate, seconds.
+        Also written as ``log.csv``.
 
     Raises:
         RunError: the loss or a weight is not finite. The checkpoint of the last good epoch stays.
     """
     device = pick_device()
-    layout = torch.channels_last  # the faster layout of convolutions, on CPUs and GPUs
+    volumes = train_set[0][0].ndim == 4
+    layout = torch.channels_last_3d if volumes else torch.channels_last  # the faster ones, on CPUs and GPUs
     model.to(device, memory_format=layout), loss.to(device, memory_format=layout)
     optimizer = make_optimizer(model, recipe)
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,12 +160,13 @@ def train(model: nn.Module, loss: SegmentationLoss, train_set: TensorSet, recipe
         generator.manual_seed(epoch_seed(recipe.seed, epoch))
         torch.manual_seed(epoch_seed(recipe.seed, epoch))
         train_set.set_epoch(epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = schedule(epoch, recipe.epochs) * group["peak"]
         model.train()
         for step, (images, masks) in enumerate(loader):
+            for group in optimizer.param_groups:
+                group["lr"] = rate(recipe, epoch, step, len(loader)) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
-            images = normalise(images, model.mean, model.std)
+            if not volumes:  # which come normalised, each by itself
+                images = normalise(images, model.mean, model.std)
             size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
@@ -147,6 +188,8 @@ def train(model: nn.Module, loss: SegmentationLoss, train_set: TensorSet, recipe
             bar.close()
             raise not_finite("a weight is not finite", epoch, step, folder)
         means = {name: value / len(loader) for name, value in sums.items()}
+        if watched is not None:
+            means["watched_IoU"] = mean_iou(model, watched, recipe.batch_size)
         rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}
         log.append({"epoch": epoch + 1, **means, **rates, "seconds": time.perf_counter() - start})
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}
@@ -167,6 +210,23 @@ def not_finite(what: str, epoch: int, step: int, folder: Path) -> RunError:
     kept = folder / CHECKPOINT
     last = f"the checkpoint of epoch {epoch} is kept in {kept}" if kept.exists() else "no epoch was finished before"
     return RunError(f"{what} at epoch {epoch + 1}, step {step + 1}; {last}; try lower learning rates")
+
+
+@torch.inference_mode()
+def mean_iou(model: nn.Module, images: TensorSet, batch_size: int = 16) -> float:
+    """IoU at 0.5 of each image at the set's own size, averaged over the images; for one foreground class.
+
+    LGMSNet's code takes this after every epoch, keeps the epoch where it is best, and reports that very number
+    (:data:`m2s.metrics.CONVENTIONS`, "lgmsnet"): choosing and reporting on the same images.
+    """
+    model.eval()
+    device, found = next(model.parameters()).device, []
+    for batch, masks in DataLoader(images, batch_size):
+        p = model(normalise(batch.to(device), model.mean, model.std)) > 0
+        g = masks.to(device) > 0
+        both, either = (p & g).sum((1, 2, 3)), (p | g).sum((1, 2, 3))
+        found.append(torch.where(either > 0, both / either, 1.0))
+    return torch.cat(found).mean().item()
 
 
 @torch.inference_mode()

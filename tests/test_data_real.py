@@ -52,7 +52,7 @@ def test_tiff_originals(real_data):
 
 
 def test_a_limited_set_as_tensors(real_data):
-    tensors = data.TensorSet(data.load("kvasir", "test", root=real_data, limit=4), 64, augment=True)
+    tensors = data.TensorSet(data.load("kvasir", "test", root=real_data, limit=4), 64, augment="m2snet")
     image, mask = tensors[0]
     assert image.shape == (3, 64, 64) and 0 < mask.float().mean() < 1
 

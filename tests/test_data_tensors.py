@@ -36,20 +36,20 @@ def test_shapes_and_values(images):
 
 
 def test_augmentation_follows_seed_epoch_and_index_alone(images):
-    first = data.TensorSet(images, 32, augment=True, seed=3)
+    first = data.TensorSet(images, 32, augment="m2snet", seed=3)
     zero, one = epoch_of(first, 0), epoch_of(first, 1)
     assert not torch.equal(zero, one)
     assert torch.equal(epoch_of(first, 0), zero)
     assert torch.equal(epoch_of(first, 1, workers=2), one), "the number of workers must not matter"
-    resumed = data.TensorSet(images, 32, augment=True, seed=3)
+    resumed = data.TensorSet(images, 32, augment="m2snet", seed=3)
     resumed.set_epoch(1)
     assert torch.equal(torch.cat(resumed[4]), one[4]), "a resume at epoch 1 must see what a whole run saw"
     assert torch.equal(torch.cat(resumed[-1]), one[5])
-    assert not torch.equal(epoch_of(data.TensorSet(images, 32, augment=True, seed=4), 1), one)
+    assert not torch.equal(epoch_of(data.TensorSet(images, 32, augment="m2snet", seed=4), 1), one)
 
 
 def test_persistent_workers_see_a_new_epoch(images):
-    tensors = data.TensorSet(images, 32, augment=True)
+    tensors = data.TensorSet(images, 32, augment="m2snet")
     expected = epoch_of(tensors, 1)
     loader = DataLoader(tensors, batch_size=6, num_workers=1, persistent_workers=True)
     tensors.set_epoch(0)
@@ -59,7 +59,7 @@ def test_persistent_workers_see_a_new_epoch(images):
 
 
 def test_augmentation_leaves_the_random_state_alone_and_moves_both_alike(images):
-    tensors = data.TensorSet(images, 64, augment=True)
+    tensors = data.TensorSet(images, 64, augment="m2snet")
     tensors.images[:, :] = tensors.masks * 255
     torch.manual_seed(0)
     state = torch.get_rng_state()
@@ -105,10 +105,32 @@ def test_normalise():
 
 def test_augmenting_leaves_the_number_of_threads_alone(images):
     before = torch.get_num_threads()
-    data.TensorSet(images, 16, augment=True)[0]
+    data.TensorSet(images, 16, augment="m2snet")[0]
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_loader_is_measured(workers):
     assert loader_rate(size=64, workers=workers, limit=4, epochs=1) > 0
+
+
+def test_lgmsnets_augmentation_only_turns_and_flips(images):
+    plain, turned = data.TensorSet(images, 32), data.TensorSet(images, 32, augment="lgmsnet")
+    found = set()
+    for epoch in range(12):
+        turned.set_epoch(epoch)
+        image, mask = turned[0]
+        ways = [(turns, axes) for turns in range(4) for axes in ((), (2,))]
+        (way,) = (w for w in ways if torch.equal(image, plain[0][0].rot90(w[0], (1, 2)).flip(w[1])))
+        assert torch.equal(mask, plain[0][1].rot90(way[0], (1, 2)).flip(way[1]))
+        found.add(way)
+    assert len(found) > 4
+
+
+def test_every_augmentation_keeps_sizes_and_classes(images):
+    for name in data.AUGMENTATIONS:
+        image, mask = data.TensorSet(images, 48, augment=name)[1]
+        assert image.shape == (3, 48, 48) and image.dtype == torch.uint8
+        assert set(mask.unique().tolist()) <= {0, 1}
+    with pytest.raises(InputError, match="m2snet, lgmsnet, lgmsnet_kvasir"):
+        data.TensorSet(images, 48, augment="all")

@@ -1,5 +1,6 @@
 """The structure loss against the recorded figures of the released code, and the laws it has to keep."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m2s.errors import InputError
-from m2s.losses import SegmentationLoss, one_vs_rest, pixel_weights, structure_loss, structure_parts
+from m2s.losses import (
+    BCEDiceLoss,
+    DiceCELoss,
+    SegmentationLoss,
+    one_vs_rest,
+    pixel_weights,
+    structure_loss,
+    structure_parts,
+)
 
 
 def disc(size: int = 64, radius: float = 15.0) -> torch.Tensor:
@@ -167,3 +176,28 @@ def test_errors_are_one_clear_line(call, says):
     with pytest.raises(InputError, match=says) as error:
         call(torch.zeros(1, 1, 64, 64), disc())
     assert "\n" not in str(error.value)
+
+
+def test_lgmsnets_loss_by_hand():
+    logits = torch.tensor([[[[0.0, 2.0]]], [[[-1.0, 0.0]]]], dtype=torch.float64)
+    mask = torch.tensor([[[[0, 1]]], [[[0, 0]]]])
+    p = 1 / (1 + np.exp([[0.0, -2.0], [1.0, 0.0]]))
+    bce = -(np.log(1 - p[0, 0]) + np.log(p[0, 1]) + np.log(1 - p[1]).sum()) / 4
+    dice = np.mean([1 - (2 * p[0, 1] + 1e-5) / (p[0].sum() + 1 + 1e-5), 1 - 1e-5 / (p[1].sum() + 1e-5)])
+    parts = BCEDiceLoss().parts(logits, mask)
+    assert {name: value.item() for name, value in parts.items()} == pytest.approx({"bce": 0.5 * bce, "dice": dice})
+    assert BCEDiceLoss()(logits, mask).item() == pytest.approx(0.5 * bce + dice)
+    assert BCEDiceLoss()([logits, logits], mask).item() == pytest.approx(2 * (0.5 * bce + dice))
+    perfect = torch.where(mask > 0, 50.0, -50.0)
+    assert BCEDiceLoss()(perfect, mask).item() < 1e-5
+
+
+def test_the_loss_of_volumes_is_monais_dice_and_cross_entropy():
+    torch.manual_seed(0)
+    logits, mask = torch.randn(2, 3, 4, 5, 6, dtype=torch.float64), torch.randint(0, 3, (2, 1, 4, 5, 6))
+    parts = DiceCELoss().parts(logits, mask.float())
+    p, g = logits.softmax(1), F.one_hot(mask[:, 0], 3).movedim(-1, 1)
+    dice = 1 - (2 * (p * g).sum((2, 3, 4)) + 1e-5) / ((p + g).sum((2, 3, 4)) + 1e-5)
+    assert parts["dice"].item() == pytest.approx(dice.mean().item())
+    assert parts["ce"].item() == pytest.approx(-(p.log() * g).sum(1).mean().item())
+    assert DiceCELoss()([logits] * 2, mask.float()).item() == pytest.approx(2 * sum(parts.values()).item())

@@ -180,7 +180,7 @@ def test_layer_scores():
 def test_case_scores_of_one_class():
     ((suffix, got),) = case_scores(MAP, MASK, ["polyp"])
     assert suffix == "" and list(got)[:6] == list(score(MAP, MASK)) and got["mDice"] == score(MAP, MASK)["mDice"]
-    assert list(got)[6:] == ["Dice", "Jaccard", "Precision", "Recall", "Specificity", "ASD", "HD95"]
+    assert list(got)[6:] == ["Dice", "Jaccard", "Precision", "Recall", "Specificity", "ASD", "HD95", "F1", "IoU"]
 
 
 def test_case_scores_of_several_classes():

@@ -54,7 +54,9 @@ def test_a_run_is_trained_once_published_whole_and_found_again(tmp_path, monkeyp
     assert record["machine"]["cores"] and record["missing"] == {}
     scores = runs.load_scores(run, tmp_path)
     assert list(scores.columns[:8]) == ["dataset", "image", "mDice", "mIoU", "wFm", "Sm", "Em", "MAE"]
-    assert {"Dice", "Jaccard", "Precision", "Recall", "Specificity", "ASD", "HD95"} == set(scores.columns[8:])
+    assert {"Dice", "Jaccard", "Precision", "Recall", "Specificity", "ASD", "HD95", "F1", "IoU"} == set(
+        scores.columns[8:]
+    )
     assert len(scores) == 2 and scores[["mDice", "MAE"]].apply(lambda c: c.between(0, 1)).all(axis=None)
     monkeypatch.setattr(runs, "train", None)  # any training now would be an error
     assert runs.execute(run, tmp_path, "phantom") == folder

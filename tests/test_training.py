@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,9 @@ import torch
 
 import m2s
 from m2s import data
-from m2s.errors import RunError
+from m2s.errors import InputError, RunError
 from m2s.losses import SegmentationLoss
-from m2s.training import Recipe, make_optimizer, predict, resize_batch, schedule, train
+from m2s.training import Recipe, make_optimizer, mean_iou, predict, rate, resize_batch, train
 
 RECIPE = Recipe(size=64, epochs=3, batch_size=4, seed=3)
 
@@ -24,7 +25,7 @@ RECIPE = Recipe(size=64, epochs=3, batch_size=4, seed=3)
 @pytest.fixture(scope="module")
 def tensors() -> data.TensorSet:
     images = data.load("kvasir", "train", root="phantom", limit=6)
-    return data.TensorSet(images, RECIPE.size, augment=True, seed=RECIPE.seed)
+    return data.TensorSet(images, RECIPE.size, augment="m2snet", seed=RECIPE.seed)
 
 
 def tiny() -> torch.nn.Module:
@@ -32,12 +33,70 @@ def tiny() -> torch.nn.Module:
     return m2s.create_model("m2snet", encoder="test_efficientnet", pretrained=False)
 
 
-def test_schedule_is_the_released_triangle():
-    assert [round(schedule(e, 3), 6) for e in range(3)] == [0.5, 1.0, 0.5]
-    factors = [schedule(e, 50) for e in range(50)]
-    assert max(factors) == pytest.approx(50 / 51)
-    assert factors == pytest.approx(factors[::-1])
-    assert min(factors) > 0
+def test_m2snets_schedule_is_the_released_triangle():
+    def factors(epochs: int) -> list[float]:
+        return [rate(Recipe(epochs=epochs), epoch, 3, 10) for epoch in range(epochs)]
+
+    assert factors(3) == pytest.approx([0.5, 1.0, 0.5])
+    assert max(factors(50)) == pytest.approx(50 / 51)
+    assert factors(50) == pytest.approx(factors(50)[::-1])
+    assert min(factors(50)) > 0
+
+
+def test_lgmsnets_schedules():
+    poly = Recipe(epochs=10, schedule="poly")
+    assert rate(poly, 0) == 1 and rate(poly, 5) == pytest.approx(0.5**0.9)
+    assert rate(poly, 9, 19, 20) == pytest.approx((1 / 200) ** 0.9)  # the last of 200 steps
+    cosine = Recipe(epochs=12, schedule="cosine", warmup=2)
+    assert [rate(cosine, 0, step, 2) for step in range(2)] == pytest.approx([0.25, 0.5])
+    assert rate(cosine, 1, 1, 2) == pytest.approx(1.0)
+    assert [rate(cosine, epoch) for epoch in (2, 7)] == pytest.approx([1.0, 0.5])
+    assert 0 < rate(cosine, 11, 9, 10) < 0.001
+    assert rate(Recipe(epochs=4, schedule="cosine"), 0) == 1  # without a warm-up
+    with pytest.raises(InputError, match="triangle, poly, cosine"):
+        rate(Recipe(schedule="step"), 0)
+
+
+def test_optimizers():
+    model = tiny()
+    nesterov, sgd, adamw = (make_optimizer(model, Recipe(optimizer=name)) for name in ("nesterov", "sgd", "adamw"))
+    assert nesterov.defaults["nesterov"] and not sgd.defaults["nesterov"]
+    assert sgd.defaults["momentum"] == 0.9 and sgd.defaults["weight_decay"] == 5e-4
+    assert isinstance(adamw, torch.optim.AdamW) and adamw.defaults["weight_decay"] == 5e-4
+    with pytest.raises(InputError, match="unknown optimizer 'adam'"):
+        make_optimizer(model, Recipe(optimizer="adam"))
+
+
+def test_what_is_watched_is_written_down_and_changes_nothing(tensors, tmp_path):
+    recipe = replace(RECIPE, epochs=1)
+    plain = data.TensorSet(tensors.image_set, RECIPE.size)
+    logs, weights = [], []
+    for name, watched in (("alone", None), ("watched", plain)):
+        model = tiny()
+        logs.append(train(model, SegmentationLoss(), tensors, recipe, tmp_path / name, watched))
+        weights.append(model.state_dict())
+    assert "watched_IoU" not in logs[0] and logs[1]["watched_IoU"].between(0, 1).all()
+    assert logs[0]["loss"].equals(logs[1]["loss"])
+    assert all(torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True))
+
+
+def test_mean_iou_by_hand():
+    class Constant(torch.nn.Module):
+        mean, std = (0.0,) * 3, (1.0,) * 3
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            logits = -torch.ones(len(x), 1, *x.shape[2:])
+            logits[..., :1, :2] = 1  # two pixels of the first row
+            return logits
+
+    masks = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    masks[0, 0, 0] = 1  # four pixels, two of them found; the second image has none
+    pairs = list(zip(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), masks, strict=True))
+    assert mean_iou(Constant(), pairs, 1) == pytest.approx((2 / 4 + 0) / 2)
 
 
 def test_encoder_and_the_rest_have_their_own_learning_rates():
@@ -66,7 +125,7 @@ SCRIPT = """
     torch.manual_seed(0)
     model = m2s.create_model("m2snet", encoder="test_efficientnet", pretrained=False)
     recipe = Recipe(size=64, epochs=int(sys.argv[2]), batch_size=4, seed=3)
-    tensors = data.TensorSet(data.load("kvasir", "train", root="phantom", limit=6), 64, True, 3)
+    tensors = data.TensorSet(data.load("kvasir", "train", root="phantom", limit=6), 64, "m2snet", 3)
     train(model, SegmentationLoss(), tensors, recipe, Path(sys.argv[1]))
     torch.save(model.state_dict(), Path(sys.argv[1]) / "end.pt")
 """

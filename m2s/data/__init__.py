@@ -3,17 +3,20 @@
 >>> from m2s import data
 >>> train = data.load("kvasir", "train", root="phantom", limit=8)
 >>> name, image, mask = train[0]
->>> tensors = data.TensorSet(train, size=96, augment=True)
+>>> tensors = data.TensorSet(train, size=96, augment="m2snet")
 """
 
 from .catalogue import CATALOGUE, DataSet
+from .crops import CropSet
 from .imageset import ImageSet, Sample, load
 from .readers import read_image, read_mask
-from .tensors import TensorSet, multiscale_sizes, normalise
+from .tensors import AUGMENTATIONS, TensorSet, multiscale_sizes, normalise
 from .volumes import read_volume, read_volume_mask
 
 __all__ = [
+    "AUGMENTATIONS",
     "CATALOGUE",
+    "CropSet",
     "DataSet",
     "ImageSet",
     "Sample",

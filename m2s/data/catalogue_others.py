@@ -219,6 +219,7 @@ VOLUMES = (
         folders=("Abdomen", "RawData"),
         modality="CT volume",
         classes=_ORGANS,
+        spacing=(2.0, 1.5, 1.5),
         rule="fifth",
         expected={"all": 30},
         note=f"30 volumes with labels; LGMSNet names no split; {_FIFTH}",

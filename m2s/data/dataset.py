@@ -40,6 +40,8 @@ class DataSet:
     """How a split without a list is made: "folders" as distributed, "fifth" or "clips" (:mod:`m2s.data.splitting`)."""
     parts: tuple[str, ...] = ()
     """Splits whose numbers of images no source gives."""
+    spacing: tuple[float, float, float] | None = None
+    """What volumes are resampled to, (z, y, x) in mm; None leaves them as they are."""
     expected: dict[str, int] = field(default_factory=dict)
     """Published numbers of images: of the whole set ("all"), and of its groups where the set has some."""
     note: str = ""

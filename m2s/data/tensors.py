@@ -15,13 +15,38 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
-from ..errors import InputError
+from ..errors import InputError, unknown
 from .imageset import ImageSet
 
-AUGMENTATION = v2.Compose(
-    [v2.RandomHorizontalFlip(), v2.RandomRotation(10, interpolation=v2.InterpolationMode.BILINEAR)]
-)
-"""The released training's: a flip, and a rotation by up to ±10° (bilinear for the image, nearest for the mask)."""
+BILINEAR = v2.InterpolationMode.BILINEAR
+
+
+class RandomQuarterTurns(v2.Transform):
+    """A rotation by 0°, 90°, 180° or 270°."""
+
+    def make_params(self, flat_inputs: list[Tensor]) -> dict[str, int]:
+        return {"turns": int(torch.randint(4, ()))}
+
+    def transform(self, inpt: Tensor, params: dict[str, int]) -> Tensor:
+        return tv_tensors.wrap(inpt.rot90(params["turns"], (-2, -1)), like=inpt)
+
+
+AUGMENTATIONS = {
+    "m2snet": v2.Compose([v2.RandomHorizontalFlip(), v2.RandomRotation(10, interpolation=BILINEAR)]),
+    "lgmsnet": v2.Compose([RandomQuarterTurns(), v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]),
+    "lgmsnet_kvasir": v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            v2.ColorJitter(0.4, 0.2, 0.2, 0.02),
+            v2.RandomAffine(90, (0.1, 0.1), (0.8, 1.2), interpolation=BILINEAR),
+            v2.RandomApply([v2.ElasticTransform(50.0, 5.0, interpolation=BILINEAR)]),
+        ]
+    ),
+}
+"""By name (images bilinear, masks nearest): of M2SNet's released training, a flip and a rotation by up to ±10°; of
+LGMSNet, quarter turns and flips; of LGMSNet's released training on Kvasir, colours, affine and elastic transforms as
+well, whose strengths are this project's choice."""
 
 
 @contextmanager
@@ -36,16 +61,23 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def item_seed(seed: int, epoch: int, index: int) -> int:
+    """A well-mixed seed for what happens to one item in one epoch of one run."""
+    return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1, np.uint64)[0])
+
+
 class TensorSet(Dataset):
     """An :class:`ImageSet` at one size: ``[i]`` → image uint8 (3, size, size) and mask uint8 (1, size, size).
 
     Every image is decoded and resized once, here, into one tensor in memory that DataLoader workers share (images
-    antialiased bilinear, masks nearest). With ``augment``, each item is flipped and rotated at random, by (``seed``,
-    epoch, ``i``) alone, so that neither the number of workers nor a resume changes what an epoch sees. Call
-    ``set_epoch`` before each.
+    antialiased bilinear, masks nearest). ``augment`` names one of :data:`AUGMENTATIONS`: each item is changed at random
+    by (``seed``, epoch, ``i``) alone, so that neither the number of workers nor a resume changes what an epoch sees.
+    Call ``set_epoch`` before each.
     """
 
-    def __init__(self, image_set: ImageSet, size: int, augment: bool = False, seed: int = 0) -> None:
+    def __init__(self, image_set: ImageSet, size: int, augment: str | None = None, seed: int = 0) -> None:
+        if augment is not None and augment not in AUGMENTATIONS:
+            raise unknown("augmentation", augment, AUGMENTATIONS)
         if size < 1:
             raise InputError(f"the image size must be at least 1 pixel, not {size}")
         if not len(image_set):
@@ -78,14 +110,13 @@ class TensorSet(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image, mask = self.images[index], self.masks[index]
-        if not self.augment:
+        if self.augment is None:
             return image, mask
         index = range(len(self))[index]  # -1 is the last image, not another seed
-        state = np.random.SeedSequence([self.seed, int(self._epoch), index]).generate_state(1, np.uint64)[0]
         with torch.random.fork_rng(devices=[]), _one_thread():
             # Not torch.manual_seed: that would also set the GPU's generator, which is the training's own.
-            torch.default_generator.manual_seed(int(state))
-            image, mask = AUGMENTATION(tv_tensors.Image(image), tv_tensors.Mask(mask))
+            torch.default_generator.manual_seed(item_seed(self.seed, int(self._epoch), index))
+            image, mask = AUGMENTATIONS[self.augment](tv_tensors.Image(image), tv_tensors.Mask(mask))
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 

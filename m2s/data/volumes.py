@@ -78,6 +78,12 @@ class VolumePair:
             )
         return _array(volume), _indices(self.masks[0], _array(mask), self.classes)
 
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """The distance of voxels (z, y, x) in mm."""
+        x, y, z = (float(step) for step in _canonical(self.image).header.get_zooms()[:3])
+        return z, y, x
+
 
 def _place(volume: nib.nifti1.Nifti1Image) -> str:
     corner = ", ".join(f"{c:.1f}" for c in volume.affine[:3, 3])

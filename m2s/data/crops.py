@@ -1,0 +1,85 @@
+"""From volumes to crops of one size, ready for training: resampled, normalised, cut out at random, augmented."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..errors import InputError
+from .catalogue import CATALOGUE
+from .imageset import ImageSet
+from .tensors import item_seed
+
+CT_WINDOW = (-175.0, 250.0)
+"""Hounsfield units that become 0 … 1 (LGMSNet's code, as in 3D UX-Net's)."""
+
+
+def prepare(image_set: ImageSet, index: int) -> tuple[str, Tensor, Tensor]:
+    """Name, volume float32 (1, D, H, W) and mask uint8 (1, D, H, W), at the data set's spacing and normalised.
+
+    CT is clipped to :data:`CT_WINDOW` and brought to 0 … 1. MRI has no units: it is brought to mean 0 and deviation 1
+    over the volume. Resampling is linear for volumes, nearest for masks.
+    """
+    entry = CATALOGUE[image_set.name]
+    if not entry.volumetric:
+        raise InputError(f"{image_set.title} holds images, not volumes")
+    name, image, mask = image_set[index]
+    volume, labels = torch.from_numpy(image)[None], torch.from_numpy(mask)[None]
+    if entry.spacing and not image_set.made_up:  # phantoms are made at the spacing that is wanted
+        steps = zip(mask.shape, image_set.items[index].spacing, entry.spacing, strict=True)
+        size = [max(1, round(voxels * own / wanted)) for voxels, own, wanted in steps]
+        volume = F.interpolate(volume[None], size, mode="trilinear", align_corners=False)[0]
+        labels = F.interpolate(labels[None], size, mode="nearest")[0]
+    return name, normalise_volume(volume, entry.modality), labels
+
+
+def normalise_volume(volume: Tensor, modality: str) -> Tensor:
+    """A volume (…, D, H, W) in its own units → what networks see, see :func:`prepare`."""
+    if modality.startswith("CT"):
+        low, high = CT_WINDOW
+        return (volume.clamp(low, high) - low) / (high - low)
+    return (volume - volume.mean()) / volume.std().clamp_min(1e-6)
+
+
+class CropSet(Dataset):
+    """An :class:`ImageSet` of volumes: ``[i]`` → a crop float32 (1, size, size, size) of volume i, and its mask, uint8.
+
+    As in LGMSNet's and 3D UX-Net's training, by MONAI: the centre of the crop lies in the foreground as often as
+    outside; flips and quarter turns with probability 0.1 each, a shift of intensity with 0.5. All of it follows from
+    (``seed``, epoch, ``i``) alone. Volumes smaller than the crop are padded with zeros. Every volume is read once and
+    kept in memory.
+    """
+
+    def __init__(self, image_set: ImageSet, size: int, seed: int = 0) -> None:
+        if not len(image_set):
+            raise InputError(f"{image_set.title} ({image_set.split}) holds no volumes")
+        self.image_set, self.size, self.seed = image_set, size, seed
+        from monai import transforms as monai  # here, because it takes as long to import as torch
+
+        both = {"keys": ["image", "mask"]}
+        pad = monai.SpatialPadd(**both, spatial_size=[size] * 3)
+        volumes = (prepare(image_set, i)[1:] for i in range(len(image_set)))
+        self.volumes = [pad({"image": image, "mask": mask}) for image, mask in volumes]
+        self.augment = monai.Compose(
+            [
+                monai.RandCropByPosNegLabeld(**both, label_key="mask", spatial_size=[size] * 3, num_samples=1),
+                *(monai.RandFlipd(**both, prob=0.1, spatial_axis=axis) for axis in range(3)),
+                monai.RandRotate90d(**both, prob=0.1, max_k=3, spatial_axes=(1, 2)),
+                monai.RandShiftIntensityd(["image"], offsets=0.1, prob=0.5),
+            ]
+        )
+        # Shared, so that persistent workers see a new epoch as well.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose crops are wanted."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        index = range(len(self))[index]
+        self.augment.set_random_state(item_seed(self.seed, int(self._epoch), index) % 2**32)
+        (crop,) = self.augment(dict(self.volumes[index]))
+        return crop["image"].as_tensor(), crop["mask"].as_tensor()
