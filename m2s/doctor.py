@@ -157,7 +157,7 @@ def _profiles(root: str | None) -> list[str]:
         try:
             every = studies.runs(name, data)
             # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.
-            sample = next(run for run in every if run.model == "m2snet" and run.recipe.size == profile.recipe.size)
+            sample = next((run for run in every if run.model == "m2snet"), every[0])
             total = estimates.seconds_per_image(sample) * sum(estimates.images(run, data) for run in every)
             side_by_side = estimates.at_once(every, os.cpu_count() or 1)
             cost = f"{len(every):3} runs {estimates.in_words(total / side_by_side):>8}"

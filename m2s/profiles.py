@@ -1,6 +1,6 @@
 """How large everything is: from seconds in a test to the papers' own settings on a GPU."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from m2s.errors import unknown
 from m2s.training import Recipe
@@ -10,8 +10,9 @@ from m2s.training import Recipe
 class Profile:
     """The size of every run of a profile.
 
-    ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``epochs`` gives a
-    task another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
+    ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``lgmsnet`` and
+    ``lgmsnet_ablation`` do the same for LGMSNet's tables, ``volumes`` trains everything in 3-D. ``epochs`` gives a task
+    another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
     ``folds`` the folds that are trained of a cross-validation (None: all). ``ablation_tasks`` are the tasks that
     ablations are trained on (None: all that their table has). ``small`` profiles train the rows that a study names for
     them, with its ``small`` settings. ``own_encoders`` gives rows the large encoders of their publications. ``batch``
@@ -26,6 +27,9 @@ class Profile:
     purpose: str
     recipe: Recipe
     ablation: Recipe
+    lgmsnet: Recipe
+    lgmsnet_ablation: Recipe
+    volumes: Recipe
     epochs: dict[str, int] = field(default_factory=dict)
     encoder: str = "tf_efficientnet_lite0"
     pretrained: bool = True
@@ -35,7 +39,7 @@ class Profile:
     train_limit: int | None = None
     test_limit: int | None = None
     folds: int | None = None
-    ablation_tasks: tuple[str, ...] | None = ("polyps",)
+    ablation_tasks: tuple[str, ...] | None = ("polyps", "kvasir")
     small: bool = False
     own_encoders: bool = False
     seeds: tuple[int, ...] = (0,)
@@ -43,11 +47,44 @@ class Profile:
     batch: int = 1
 
 
+LGMSNET = Recipe(
+    size=256,
+    epochs=500,
+    lr=0.02,
+    encoder_lr=0.002,
+    weight_decay=1e-4,
+    multiscale=False,
+    augment="lgmsnet",
+    optimizer="sgd",
+    schedule="poly",
+)
+"""LGMSNet's training in 2-D (its section 4.2). LGMSNet itself has no pretrained encoder; those of networks that are
+compared with it get a tenth of the rate, as in M2SNet's paper."""
+
+VOLUMES = Recipe(
+    size=96,
+    epochs=1000,
+    batch_size=2,
+    lr=1e-3,
+    encoder_lr=1e-3,
+    weight_decay=1e-5,
+    multiscale=False,
+    augment="volumes",
+    optimizer="adamw",
+    schedule="cosine",
+    warmup=50,
+)
+"""LGMSNet's training in 3-D as released (AdamW, warm-up, cosine; crops by :class:`m2s.data.CropSet`). Batch size and
+number of epochs are this project's choice: the paper and the released figures at hand do not say them."""
+
 PROFILES = {
     "smoke": Profile(
         "tests: seconds, its scores mean nothing",
         Recipe(size=64, epochs=2, batch_size=4),
         Recipe(size=64, epochs=1, batch_size=4),
+        replace(LGMSNET, size=32, epochs=2, batch_size=4),
+        replace(LGMSNET, size=32, epochs=1, batch_size=4),
+        replace(VOLUMES, size=32, epochs=1, warmup=0),
         encoder="test_efficientnet",
         pretrained=False,
         lossnet_resize=32,
@@ -59,9 +96,12 @@ PROFILES = {
     ),
     "lab": Profile(
         "a class on laptops, the default",
-        Recipe(size=96, epochs=10, batch_size=8),
+        Recipe(size=96, epochs=8, batch_size=8),
         Recipe(size=64, epochs=4, batch_size=8),
-        epochs={"videos": 3, "breast": 8, "oct": 8, "joint": 2},
+        replace(LGMSNET, size=64, epochs=12, batch_size=8),
+        replace(LGMSNET, size=64, epochs=4, batch_size=8),
+        replace(VOLUMES, size=32, epochs=4, warmup=1),
+        epochs={"videos": 2, "breast": 8, "oct": 8, "joint": 2},
         train_limit=60,
         test_limit=20,
         folds=2,
@@ -72,6 +112,9 @@ PROFILES = {
         "real data on a CPU or one small GPU",
         Recipe(size=160, epochs=12),
         Recipe(size=128, epochs=8),
+        replace(LGMSNET, size=128, epochs=40),
+        replace(LGMSNET, size=96, epochs=20),
+        replace(VOLUMES, size=32, epochs=40, batch_size=8, warmup=2),
         epochs={"lung": 20, "covid": 96, "oct": 96},
         lossnet_weight=0.1,
         seeds=(0, 1, 2),
@@ -80,6 +123,9 @@ PROFILES = {
         "the papers' own settings, for a GPU",
         Recipe(),
         Recipe(),
+        LGMSNET,
+        LGMSNET,
+        VOLUMES,
         epochs={"lung": 200, "covid": 200, "breast": 100, "oct": 100},
         encoder="res2net50d",
         lossnet="vgg16",

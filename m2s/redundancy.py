@@ -1,8 +1,8 @@
-"""How redundant fused features are: subtraction against addition and concatenation (revised paper, Section 5)."""
+"""How redundant channels are: of fused features (revised M2SNet paper, Section 5), of encoders (LGMSNet, Fig. 1c)."""
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from m2s.errors import unknown
 from m2s.features import Capture, channel_spectrum, effective_rank
@@ -79,3 +79,42 @@ def measure(nodes: Capture) -> pd.DataFrame:
             )
             rows.append({"fusion": how, "levels": f"{i}, {i + 1}"} | dict(zip(MEASURES, values, strict=True)))
     return pd.DataFrame(rows)
+
+
+@torch.inference_mode()
+def encoder_features(model: nn.Module, x: Tensor) -> dict[int, Tensor]:
+    """The last feature of a network's contracting path at each resolution: stride → ``(C, h, w)`` of the first image.
+
+    It is found by watching: of all outputs (N, C, h, w) of its modules, in the order of computing, the last at each
+    size before the path goes below that size for the first time, down to the smallest size. So it needs no knowledge of
+    the network, and serves every encoder–decoder. ``x`` is a normalised batch (N, 3, H, W).
+    """
+    outputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and len(output) == len(x) and output.shape[-1] > 1:
+            outputs.append(output[0])
+
+    hooks = [module.register_forward_hook(keep) for module in model.modules()]
+    try:
+        model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    lowest, found = x.shape[-1] + 1, {}
+    for feature in outputs:
+        side = feature.shape[-1]
+        if side <= lowest and x.shape[-1] % side == 0:
+            lowest = side
+            found[x.shape[-1] // side] = feature
+    return found
+
+
+def channels_needed(feature: Tensor, share: float = 0.99) -> float:
+    """How many of the channels' principal components hold ``share`` of the variance, over the number of channels.
+
+    A reading of Fig. 1c of the LGMSNet paper, which counts "channel singular values" by an SVD along the channels and
+    does not say from which size on one counts. ``feature`` is (C, h, w); 1 where no channel repeats another.
+    """
+    held = channel_spectrum(feature).cumsum(0)
+    return float((held < share).sum() + 1) / len(feature)

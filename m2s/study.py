@@ -43,15 +43,27 @@ class Task:
         }
 
 
+LGMSNETS_LOSS = {"loss_form": "bce_dice", "loss_terms": (), "lossnet": None, "watch": True}
+FRAMEWORKS = {
+    "m2snet": (lambda p, ablation: p.ablation if ablation else p.recipe, {}),
+    "lgmsnet": (lambda p, ablation: p.lgmsnet_ablation if ablation else p.lgmsnet, LGMSNETS_LOSS),
+    "volumes": (lambda p, ablation: p.volumes, {"loss_form": "dice_ce", "loss_terms": (), "lossnet": None}),
+}
+"""Name → (profile and whether it is an ablation → recipe, settings of every run)."""
+
+
 @dataclass(frozen=True)
 class Study:
     """One published table beside our runs.
 
-    ``rows`` maps the table's row names to the settings that differ from the profile's run, or to the reason for which
-    a row is not run. ``published`` names the printed table, "" for a question that no paper asks. ``ablation`` studies
-    use the profile's smaller recipe. Profiles that are ``small`` train the rows in ``small_rows`` only (None: all), and
-    add ``small`` to every row's settings, for instance where weights are too large to fetch in a class. ``stand_ins``
-    are what profiles below the paper's size take for a row's own encoder ("": the profile's).
+    ``rows`` maps the table's row names to the settings that differ from the profile's run ("recipe": those that differ
+    from its recipe), or to the reason for which a row is not run. ``published`` names the printed table, "" for a
+    question that no paper asks, and ``shown`` the metrics of sets that no paper prints. ``ablation`` studies use the
+    profile's smaller recipe. ``framework`` is whose training it is, one of :data:`FRAMEWORKS`. Profiles that are
+    ``small`` train the rows in ``small_rows`` and the tasks in ``small_tasks`` only (None: all), and add ``small`` to
+    every row's settings, for instance where weights are too large to fetch in a class. ``stand_ins`` are what profiles
+    below the paper's size take for a row's own encoder ("": the profile's), ``reduced`` the settings that they add to
+    a row.
     """
 
     title: str
@@ -60,9 +72,13 @@ class Study:
     tasks: dict[str, Task]
     rows: dict[str, dict[str, object] | str] = field(default_factory=dict)
     ablation: bool = False
+    framework: str = "m2snet"
+    shown: tuple[str, ...] = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
     small_rows: tuple[str, ...] | None = None
+    small_tasks: tuple[str, ...] | None = None
     small: dict[str, object] = field(default_factory=dict)
     stand_ins: dict[str, str] = field(default_factory=dict)
+    reduced: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @cached_property
     def datasets(self) -> dict[str, str]:
@@ -83,20 +99,18 @@ class Study:
         return frozenset(published.load(self.published)["dataset"]) if self.published else frozenset()
 
     def beside(self, dataset: str) -> tuple[str, ...]:
-        """The printed sets by which a scored one is judged: itself, or else those of its modality."""
-        if dataset in self.printed:
-            return (dataset,)
+        """The printed sets by which a scored one is judged: of its name (without a number of images in brackets), or
+        else of its modality."""
+        if named := tuple(d for d in self.printed if d.partition(" (")[0] == dataset.partition(" (")[0]):
+            return named
         modality = {theirs: CATALOGUE[ours.split(":")[0]].modality for ours, theirs in self.datasets.items()}
         return tuple(d for d in modality if d in self.printed and modality[d] == modality[dataset])
 
     def tasks_of(self, profile: str, data: str) -> dict[str, Task]:
         """The tasks that are trained in this profile on this data."""
-        chosen, real = find_profile(profile).ablation_tasks, data_label(data) == "real"
-        return {
-            name: task
-            for name, task in self.tasks.items()
-            if (real or not task.extra) and not (self.ablation and chosen and name not in chosen)
-        }
+        p, real = find_profile(profile), data_label(data) == "real"
+        chosen = p.ablation_tasks if self.ablation else self.small_tasks if p.small else None
+        return {n: t for n, t in self.tasks.items() if (real or not t.extra) and (chosen is None or n in chosen)}
 
     def why_not(self, row: str, profile: str, data: str, task: str) -> str:
         """The reason for which a row is not run on a task, "" if it is to be run."""
@@ -106,7 +120,8 @@ class Study:
         if p.small and self.small_rows is not None and row not in self.small_rows:
             return f"not run: the profile {profile} trains {len(self.small_rows)} rows of this table"
         if task not in self.tasks_of(profile, data):
-            return f"not run: the profile {profile} trains ablations on the polyp sets only"
+            here = ", ".join(t.title for t in self.tasks_of(profile, data).values())
+            return f"not run: of this table the profile {profile} trains {here} only"
         return ""
 
     def runs(self, row: str, profile: str, data: str, task: str | None = None) -> list[Run]:
@@ -116,29 +131,33 @@ class Study:
             if task not in (None, name) or self.why_not(row, profile, data, name):
                 continue
             folds = min(each.folds, p.folds or each.folds)
-            found += [
-                self._run(self.rows[row], p, data, name, seed, fold) for seed in p.seeds for fold in range(1, folds + 1)
-            ]
+            found += [self._run(row, p, data, name, seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
         return found
 
-    def _run(self, row: dict[str, object], p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
-        settings = {
-            "encoder": p.encoder,
-            "pretrained": p.pretrained,
-            "lossnet": p.lossnet,
-            "lossnet_resize": p.lossnet_resize,
-            "lossnet_weight": p.lossnet_weight,
-            "num_classes": self.tasks[task].num_classes,
-        } | row
+    def _run(self, row: str, p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
+        recipe_of, framework = FRAMEWORKS[self.framework]
+        settings = (
+            {
+                "encoder": p.encoder,
+                "pretrained": p.pretrained,
+                "lossnet": p.lossnet,
+                "lossnet_resize": p.lossnet_resize,
+                "lossnet_weight": p.lossnet_weight,
+                "num_classes": self.tasks[task].num_classes,
+            }
+            | framework
+            | self.rows[row]
+        )
         if p.small:
             settings |= self.small
         if not p.own_encoders:
+            settings |= self.reduced.get(row, {})
             settings["encoder"] = self.stand_ins.get(settings["encoder"], settings["encoder"]) or p.encoder
         if settings["lossnet"] is None:  # a network without LossNet is the same run whatever LossNet would have been
             settings |= {"lossnet_resize": None, "lossnet_weight": 0.1, "lossnet_pretrained": True}
         if "lossnet_factor" in settings:
             settings["lossnet_weight"] *= settings.pop("lossnet_factor")
-        recipe = replace(p.ablation if self.ablation else p.recipe, seed=seed)
+        recipe = replace(recipe_of(p, self.ablation), seed=seed, **settings.pop("recipe", {}))
         if task in p.epochs and not self.ablation:
             recipe = replace(recipe, epochs=p.epochs[task])
         if settings.pop("one_rate", False):

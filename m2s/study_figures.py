@@ -16,9 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
-from m2s import figures, runs
+from m2s import figures, tables
 from m2s.paths import data_label, results_dir
-from m2s.studies import STUDIES
 from m2s.study_predictions import failures, qualitative
 from m2s.tables import LOWER_IS_BETTER, PUBLISHED
 
@@ -231,9 +230,7 @@ def scores(study: str, row: str, profile: str, data: str | Path, results: Path |
 
     Empty where nothing has been run; folds and tasks follow one another.
     """
-    folder = Path(results or results_dir(profile, data))
-    wanted = STUDIES[study].runs(row, profile, str(data))
-    found = [runs.load_scores(run, folder) for run in wanted if runs.load(run, folder)]
+    found = [scores for *_, scores in tables.finished(study, profile, data, results)[row]]
     if not found:
         return pd.DataFrame(columns=["dataset", "image"])
     return pd.concat(found).groupby(["dataset", "image"], sort=False).mean(numeric_only=True).reset_index()

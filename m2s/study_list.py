@@ -1,6 +1,7 @@
-"""Every published table as a study: the one list of what is to be run."""
+"""Every table of the M2SNet papers as a study, and with LGMSNet's the one list of what is to be run."""
 
 from m2s.study import Study, Task
+from m2s.study_list_lgmsnet import LGMSNETS
 
 TASKS = {
     "polyps": Task(
@@ -318,4 +319,4 @@ ABLATIONS = {
     ),
 }
 
-STUDIES: dict[str, Study] = COMPARISONS | ABLATIONS
+STUDIES: dict[str, Study] = COMPARISONS | ABLATIONS | LGMSNETS

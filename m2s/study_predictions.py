@@ -105,7 +105,8 @@ def _drawable(study: str, row: str, profile: str, data: str | Path, folder: Path
             tables.append(table.assign(run=[run] * len(table)))
     if not tables:
         return pd.DataFrame()
-    return pd.concat(tables).drop_duplicates(["dataset", "image"]).set_index(["dataset", "image"])
+    table = pd.concat(tables).drop_duplicates(["dataset", "image"])
+    return table[table["dataset"].isin(STUDIES[study].datasets)].set_index(["dataset", "image"])
 
 
 def _by_rule(score: pd.Series, metric: str) -> list[tuple[str, str, str]]:

@@ -26,10 +26,13 @@ REPRINTS = {
 KEYS = ["row", "dataset", "metric"]
 OURS = ["ours", "sd", "seeds", "seed_list", "images", "data", "status", "reason", "runs"]
 LOWER_IS_BETTER = ("MAE", "ASD", "HD95", "MED", "FLOPs_G", "Params_M")
-METRICS = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
-"""What is shown of the polyp sets where no paper prints a table."""
-COSTS = ("25_efficiency.csv", "34_multiscale_styles_cost.csv")
-"""What two notebooks count and time, in the folder of tables: parameters, multiply-adds and speed need no run."""
+COSTS = (
+    "25_efficiency.csv",
+    "34_multiscale_styles_cost.csv",
+    "51_lgmsnet_2d_table_cost.csv",
+    "53_lgmsnet_3d_cost.csv",
+)
+"""What four notebooks count and time, in the folder of tables: parameters, multiply-adds and speed need no run."""
 EXTRA = "no paper prints this"
 
 Finished = tuple[Run, dict, pd.DataFrame]
@@ -84,12 +87,15 @@ def _cells(study: Study, profile: str, data: str) -> pd.DataFrame:
     for dataset, part in printed.groupby("dataset", sort=False):
         metrics.setdefault(here[dataset].title, list(part["metric"].unique()))
     known, rows = set(printed["dataset"]), []
+    extra = [row for row in study.rows if row not in set(printed["row"])] if study.published else []
     small = study.ablation and study.published and find_profile(profile).small  # scored on printed sets alone
     for task in () if small else study.tasks_of(profile, data).values():
-        like = metrics.get(task.title) or next(iter(metrics.values()), METRICS)
+        like = metrics.get(task.title) or next(iter(metrics.values()), study.shown)
         for row in study.rows:
-            rows += [(row, theirs, m) for theirs in task.datasets.values() if theirs not in known for m in like]
-    ours = pd.DataFrame(rows, columns=KEYS).assign(paper=np.nan, paper_spread=np.nan, unit="", doubt=EXTRA)
+            sets = [d for d in task.datasets.values() if d not in known or row in extra]
+            rows += [(row, theirs, m) for theirs in sets for m in like]
+    ours = pd.DataFrame(rows, columns=KEYS).assign(paper=np.nan, paper_spread=np.nan, doubt=EXTRA)
+    ours["unit"] = ours["metric"].map(dict(zip(printed["metric"], printed["unit"], strict=True))).fillna("")
     return pd.concat([printed, ours], ignore_index=True) if len(ours) else printed.reset_index(drop=True)
 
 
@@ -125,7 +131,7 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
     table = printed.merge(pd.concat(covered), on=["name", *KEYS], how="left", validate="one_to_one")
     uncovered = {
         "status": NOT_RUN,
-        "reason": "not run: no study covers this table",
+        "reason": "not run: no study covers this cell",
         "seed_list": "",
         "data": "",
         "runs": "",
@@ -150,10 +156,14 @@ def records(study: str, profile: str, data: str | Path, results: Path | None = N
 
 
 def finished(study: str, profile: str, data: str | Path, results: Path | None = None) -> dict[str, list[Finished]]:
-    """A study's finished runs with their records and scores, by row."""
+    """A study's finished runs with their records and their scores on the study's data sets, by row."""
     study_runs(study, profile, str(data))  # tells unknown names
     folder, chosen = Path(results or results_dir(profile, data)), STUDIES[study]
-    return {row: _finished(chosen.runs(row, profile, str(data)), folder) for row in chosen.rows}
+    found = {row: _finished(chosen.runs(row, profile, str(data)), folder) for row in chosen.rows}
+    return {
+        row: [(run, record, scores[scores["dataset"].isin(chosen.datasets)]) for run, record, scores in runs]
+        for row, runs in found.items()
+    }
 
 
 def settings_line(profile: str, data: str | Path, found: Iterable[dict]) -> str:

@@ -7,15 +7,17 @@ import pytest
 from m2s import published, studies, weights
 from m2s.errors import InputError
 
-ELSEWHERE = {"", "Polyp"}
-"""Printed columns that are no scores of a test set (costs), or of images that the paper does not name."""
+ELSEWHERE = {"", "Polyp", "BTCV Avg", "CVC-300 (912 images)"}
+"""Printed columns that are no scores of a test set (costs, an average), or of images that nobody has a list of."""
 
 
 @pytest.mark.parametrize("study", [name for name, study in studies.STUDIES.items() if study.published])
 def test_studies_stand_on_the_published_tables(study):
     chosen = studies.STUDIES[study]
     table = published.load(chosen.published)
-    assert list(chosen.rows) == list(dict.fromkeys(table["row"]))
+    printed = list(dict.fromkeys(table["row"]))
+    assert list(chosen.rows)[: len(printed)] == printed  # rows of ours may follow
+    assert all(not isinstance(chosen.rows[row], str) for row in list(chosen.rows)[len(printed) :])
     assert set(table["dataset"]) <= set(chosen.datasets.values()) | ELSEWHERE
     assert set(chosen.metrics) <= set(table["metric"])
 

@@ -175,12 +175,13 @@ def finished(tmp_path_factory):
         run = STUDIES["polyps"].runs(row, "smoke", "phantom")[0]
         folder = runs.folder_of(run, results)
         folder.mkdir(parents=True)
-        parts = []
+        parts, used = [], [{"name": "training", "split": "train", "images": 1, "fingerprint": ""}]
         for name in run.test_sets[:2]:
+            used.append({"name": name, "split": "test", "images": run.test_limit, "fingerprint": ""})
             names = datasets.load(name, "test", "phantom", run.test_limit).names
             parts.append(pd.DataFrame({"dataset": name, "image": names, "mDice": rng.random(len(names)), "MAE": 0.1}))
         pd.concat(parts).to_csv(folder / runs.SCORES, index=False)
-        (folder / runs.RECORD).write_text(json.dumps({"settings": asdict(run)}))
+        (folder / runs.RECORD).write_text(json.dumps({"settings": asdict(run), "data": used}))
         save_file({k: v.contiguous() for k, v in run.create(False).state_dict().items()}, folder / runs.MODEL)
     return results
 

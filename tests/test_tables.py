@@ -163,7 +163,7 @@ def test_versus_holds_every_published_cell_once(tmp_path):
         "m2snet_revised_table07": 4,  # the row "MSNet framework" is the same run
     }
     assert table["ours"].notna().equals(table["status"] == "measured")
-    assert (table.loc[table["name"] == "lgmsnet_table01", "reason"] == "not run: no study covers this table").all()
+    assert (table.loc[table["dataset"] == "BTCV Avg", "reason"] == "not run: no study covers this cell").all()
 
 
 def test_versus_takes_what_is_counted_without_a_run(tmp_path):
@@ -177,7 +177,7 @@ def test_versus_takes_what_is_counted_without_a_run(tmp_path):
         }
     )
     (tmp_path / "tables").mkdir()
-    for name, line in zip(tables.COSTS, (counted[:1], counted[1:]), strict=True):
+    for name, line in zip(tables.COSTS[:2], (counted[:1], counted[1:]), strict=True):
         line.to_csv(tmp_path / "tables" / name, index=False)
     table = tables.versus("smoke", "phantom", tmp_path)
     measured = table[table["status"] == "measured"].set_index("name").loc[counted["table"]].reset_index()
