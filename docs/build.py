@@ -33,6 +33,7 @@ GROUPS = {
     "Comparisons": "2",
     "Ablations": "3",
     "Looking inside": "4",
+    "LGMSNet": "5",
     "Gathered": "9",
 }
 """The notebooks by the first digit of their number."""
@@ -40,13 +41,16 @@ GROUPS = {
 FLOORS = {
     "Units": ["units", "styles"],
     "Networks": [
-        *("zoo", "network", "weights", "baselines", "baselines_polyps", "baselines_transformers"),
-        *("baselines_lung", "baselines_breast"),
+        *("zoo", "network", "lgmsnet", "network3d", "weights", "baselines", "baselines_polyps"),
+        *("baselines_transformers", "baselines_lung", "baselines_breast", "baselines_light", "baselines_hybrids"),
+        *("baselines_volumes",),
     ],
     "Losses": ["losses", "lossnet"],
-    "Data": ["data", "data.leaks", "data.prepare", "data.obtain", "data.fetch"],
+    "Data": ["data", "data.crops", "data.leaks", "data.prepare", "data.obtain", "data.fetch"],
     "Metrics": ["metrics", "metrics_overlap", "metrics_boundary", "metrics_cases", "efficiency", "bench"],
-    "Runs and studies": ["training", "runs", "profiles", "study", "study_list", "studies", "nnunet"],
+    "Runs and studies": [
+        *("training", "volumes", "runs", "profiles", "study", "study_list", "study_list_lgmsnet", "studies", "nnunet"),
+    ],
     "Tables and figures": [
         *("published", "tables", "comparisons", "figures", "study_figures", "study_predictions"),
         *("surveys", "survey_figures"),

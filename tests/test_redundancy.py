@@ -54,3 +54,23 @@ def test_measures_of_a_network():
     values = table[list(redundancy.MEASURES)]
     assert values.isna().sum().to_dict() == dict.fromkeys(redundancy.MEASURES, 0) | {"like the next": 4}
     assert values.min().min() >= 0 and values.max().max() <= 1
+
+
+def test_the_contracting_path_of_any_network_is_found_by_watching():
+    found = redundancy.encoder_features(m2s.create_model("classic_unet", width=8).eval(), torch.randn(2, 3, 64, 64))
+    assert {stride: tuple(x.shape) for stride, x in found.items()} == {
+        stride: (8 * stride, 64 // stride, 64 // stride) for stride in (1, 2, 4, 8, 16)
+    }
+    model, x = m2s.create_model("lgmsnet").eval(), torch.randn(1, 3, 64, 64)
+    found = redundancy.encoder_features(model, x)
+    with torch.inference_mode():
+        expected = model.encode["1"](model.stem(x))
+    assert torch.equal(found[1], expected[0])
+    assert [len(found[stride]) for stride in (1, 2, 4, 8, 16)] == [16, 32, 64, 128, 128]
+
+
+def test_channels_that_are_needed():
+    maps = torch.eye(8).view(8, 2, 4)  # less their mean they span seven dimensions
+    assert redundancy.channels_needed(maps) == 7 / 8
+    assert redundancy.channels_needed(maps[:1].expand(8, 2, 4)) == 1 / 8
+    assert redundancy.channels_needed(maps, share=0.5) == 4 / 8

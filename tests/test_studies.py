@@ -102,3 +102,42 @@ def test_what_is_lacking_is_said(monkeypatch, tmp_path):
     assert studies.lacking(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
     with pytest.raises(InputError, match="nothing to run with profile full: Kvasir-SEG not found in the data folder"):
         studies.runs("full", str(tmp_path))
+
+
+def test_lgmsnets_tables_train_with_its_own_recipe():
+    chosen = studies.STUDIES["lgmsnet"]
+    (paper,) = chosen.runs("LGMSNet", "paper", "real", "kvasir")[:1]
+    r = paper.recipe
+    assert (r.size, r.epochs, r.batch_size, r.lr, r.optimizer, r.schedule) == (256, 500, 16, 0.02, "sgd", "poly")
+    assert (paper.loss_form, paper.lossnet, paper.pretrained, paper.watch) == ("bce_dice", None, False, True)
+    folds = chosen.runs("LGMSNet", "full", "real", "busi3")[:3]
+    assert [run.test_sets for run in folds] == [(f"busi/lgmsnet{k}-test",) for k in (1, 2, 3)]
+    thin, whole = (chosen.runs("U-Net", profile, "real", "kvasir")[0].options for profile in ("full", "paper"))
+    assert (thin, whole) == ((("width", 16),), ())
+
+
+def test_unseen_sets_are_scored_by_the_networks_of_the_first_table():
+    own, unseen = (
+        studies.STUDIES[name].runs("LGMSNet", "full", "phantom", "kvasir")[0] for name in ("lgmsnet", "generalisation")
+    )
+    assert own.key == unseen.key and (own.test_sets, unseen.test_sets) == (("kvasir",), ("cvc300",))
+    run = studies.find("lab", "phantom", studies.STUDIES["lgmsnet"].runs("LGMSNet", "lab", "phantom")[0].key)
+    assert run.test_sets == ("kvasir", "cvc300")
+
+
+def test_the_released_training_on_kvasir_differs_in_the_recipe_alone():
+    chosen = studies.STUDIES["lgmsnet_released"]
+    first, *_, last = (chosen.runs(row, "full", "real")[0] for row in chosen.rows)
+    assert dataclasses.replace(last, recipe=first.recipe) == first
+    changed = {
+        f.name
+        for f in dataclasses.fields(first.recipe)
+        if getattr(first.recipe, f.name) != getattr(last.recipe, f.name)
+    }
+    assert changed == {"lr", "batch_size", "augment"}
+
+
+def test_a_set_is_judged_by_the_printed_one_of_its_name():
+    chosen = studies.STUDIES["generalisation"]
+    assert chosen.beside("CVC-300 (60 images)") == ("CVC-300 (912 images)",)
+    assert chosen.beside("BUS") == ("BUS",)
