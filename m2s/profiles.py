@@ -13,6 +13,7 @@ class Profile:
     ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``lgmsnet`` and
     ``lgmsnet_ablation`` do the same for LGMSNet's tables, ``volumes`` trains everything in 3-D. ``epochs`` gives a task
     another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
+    ``volume_limits`` the training and test volumes,
     ``folds`` the folds that are trained of a cross-validation (None: all). ``ablation_tasks`` are the tasks that
     ablations are trained on (None: all that their table has). ``small`` profiles train the rows that a study names for
     them, with its ``small`` settings. ``own_encoders`` gives rows the large encoders of their publications. ``batch``
@@ -38,6 +39,7 @@ class Profile:
     lossnet_weight: float = 0.001
     train_limit: int | None = None
     test_limit: int | None = None
+    volume_limits: tuple[int | None, int | None] = (None, None)
     folds: int | None = None
     ablation_tasks: tuple[str, ...] | None = ("polyps", "kvasir")
     small: bool = False
@@ -90,6 +92,7 @@ PROFILES = {
         lossnet_resize=32,
         train_limit=4,
         test_limit=3,
+        volume_limits=(2, 1),
         folds=2,
         small=True,
         batch=16,
@@ -100,10 +103,11 @@ PROFILES = {
         Recipe(size=64, epochs=4, batch_size=8),
         replace(LGMSNET, size=64, epochs=12, batch_size=8),
         replace(LGMSNET, size=64, epochs=4, batch_size=8),
-        replace(VOLUMES, size=32, epochs=4, warmup=1),
+        replace(VOLUMES, size=32, epochs=6, warmup=1),
         epochs={"videos": 2, "breast": 8, "oct": 8, "joint": 2},
         train_limit=60,
         test_limit=20,
+        volume_limits=(16, 4),
         folds=2,
         small=True,
         batch=4,

@@ -121,7 +121,8 @@ class Study:
             return f"not run: the profile {profile} trains {len(self.small_rows)} rows of this table"
         if task not in self.tasks_of(profile, data):
             here = ", ".join(t.title for t in self.tasks_of(profile, data).values())
-            return f"not run: of this table the profile {profile} trains {here} only"
+            trained = f"of this table the profile {profile} trains {here} only"
+            return f"not run: {trained if here else 'this table is run on real data only'}"
         return ""
 
     def runs(self, row: str, profile: str, data: str, task: str | None = None) -> list[Run]:
@@ -136,6 +137,7 @@ class Study:
 
     def _run(self, row: str, p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
         recipe_of, framework = FRAMEWORKS[self.framework]
+        limits = p.volume_limits if self.framework == "volumes" else (p.train_limit, p.test_limit)
         settings = (
             {
                 "encoder": p.encoder,
@@ -165,8 +167,8 @@ class Study:
         return Run(
             data=data_label(data),
             recipe=recipe,
-            train_limit=p.train_limit,
-            test_limit=p.test_limit,
+            train_limit=limits[0],
+            test_limit=limits[1],
             threads=p.threads,
             # In small profiles the many ablations are scored on what their tables print, and nothing else.
             **self.tasks[task].sets(fold, self.printed if p.small and self.ablation else ()),
