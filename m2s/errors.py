@@ -20,7 +20,7 @@ class RunError(RuntimeError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not known, with the nearest known names (or all, where they are few)."""
     known = list(known)
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     elif len(known) <= 20:

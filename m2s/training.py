@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from m2s.data import CropSet, TensorSet, multiscale_sizes, normalise
-from m2s.errors import RunError, unknown
+from m2s.errors import InputError, RunError, unknown
 from m2s.paths import whole_file
 
 CHECKPOINT = "checkpoint.pt"
@@ -240,7 +240,12 @@ def predict(model: nn.Module, image: np.ndarray, size: int) -> np.ndarray:
 
     Returns:
         float32 ``(H, W)`` in [0, 1]; ``(C, H, W)`` for a model of C > 1 classes.
+
+    Raises:
+        InputError: the model takes volumes.
     """
+    if any(p.ndim == 5 for p in model.parameters()):
+        raise InputError("this network takes volumes, not images: predict with m2s.volumes.predict_volume")
     device = next(model.parameters()).device
     x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
     x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)

@@ -134,3 +134,5 @@ def test_every_augmentation_keeps_sizes_and_classes(images):
         assert set(mask.unique().tolist()) <= {0, 1}
     with pytest.raises(InputError, match="m2snet, lgmsnet, lgmsnet_kvasir"):
         data.TensorSet(images, 48, augment="all")
+    with pytest.raises(InputError, match="unknown augmentation 'True'"):
+        data.TensorSet(images, 48, augment=True)

@@ -118,6 +118,8 @@ def test_receptive_field_of_plain_convolutions_by_hand():
     """An encoder of one 3×3 convolution with stride 4 or 2 a level: windows 3, 7 and so on can be counted by hand."""
 
     class Plain(nn.Module):
+        deepest = 32
+
         def __init__(self):
             super().__init__()
             self.first = nn.Conv2d(3, 8, 3, stride=4, padding=1)

@@ -10,7 +10,7 @@ from m2s import data, runs
 from m2s.data.crops import CropSet, normalise_volume, prepare
 from m2s.errors import InputError
 from m2s.runs import Run
-from m2s.training import Recipe
+from m2s.training import Recipe, predict
 from m2s.volumes import predict_volume, volume_scores
 
 
@@ -141,3 +141,5 @@ def test_a_run_on_volumes(tmp_path):
     assert scores[["Dice", "IoU"]].apply(lambda c: c.between(0, 1)).all(axis=None)
     model, size = runs.load_model(folder)
     assert size == 32 and model(torch.zeros(1, 1, 32, 32, 32)).shape == (1, 3, 32, 32, 32)
+    with pytest.raises(InputError, match="takes volumes, not images"):
+        predict(model, np.zeros((40, 40, 3), np.uint8), 32)
