@@ -24,9 +24,9 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
+from m2s.baselines import FromScratch
 from m2s.errors import InputError, unknown
 from m2s.units import BATCH_NORM, CONV, LINEAR, WIRINGS
 
@@ -178,7 +178,7 @@ class Up(nn.Sequential):
         )
 
 
-class LGMSNet(nn.Module):
+class LGMSNet(FromScratch):
     """LGMSNet: ``(N, in_channels, H, W)`` or ``(N, in_channels, D, H, W)`` → logits ``(N, num_classes, …)``.
 
     Every side must be a multiple of 32 pixels. 2,321,393 parameters in 2-D with one class; 6,193,742 in 3-D with
@@ -221,8 +221,6 @@ class LGMSNet(nn.Module):
             raise unknown("number of dimensions", dims, CONV)
         if wiring not in WIRINGS:
             raise unknown("wiring", wiring, WIRINGS)
-        self.encoder, self.weights_source = nn.Module(), "random (this network has no pretrained encoder)"
-        self.mean, self.std = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
         if doubled_division:
             self.mean, self.std = self.mean[::-1], tuple(255 * s for s in self.std[::-1])
         w1, w2, w3, w4, w5 = widths

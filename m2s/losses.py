@@ -89,7 +89,15 @@ def structure_loss(logits: Tensor, mask: Tensor, form: str = "published", terms:
     return sum(parts.values())
 
 
-class SegmentationLoss(nn.Module):
+class LossOfParts(nn.Module):
+    """A loss that is the sum of named parts, so that a log can show each: subclasses give ``parts(outputs, mask)``."""
+
+    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
+        """The sum of :meth:`parts`, a scalar."""
+        return sum(self.parts(outputs, mask).values())
+
+
+class SegmentationLoss(LossOfParts):
     """The total loss L_IoU^w + L_BCE^w + weight·L_f (Eq. 4) of one output, or of several (deep supervision).
 
     ``lossnet`` maps probabilities (N, C, H, W) and a mask (N, 1, H, W) to a scalar, as :class:`m2s.LossNet` does; None
@@ -125,12 +133,8 @@ class SegmentationLoss(nn.Module):
             total["lossnet"] = self.lossnet_weight * self.lossnet(outputs[0].sigmoid(), mask)
         return total
 
-    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
-        """The sum of :meth:`parts`, a scalar."""
-        return sum(self.parts(outputs, mask).values())
 
-
-class BCEDiceLoss(nn.Module):
+class BCEDiceLoss(LossOfParts):
     """0.5·BCE + Dice, LGMSNet's loss in two dimensions (LGMSNet paper, Eq. 9, with the released code's constants).
 
     Dice is soft, ``1 − (2·Σpg + s) / (Σp + Σg + s)`` with s = 1e-5, of each image and channel, then averaged.
@@ -149,12 +153,8 @@ class BCEDiceLoss(nn.Module):
             total["dice"] += (1 - (2 * overlap + 1e-5) / (sizes + 1e-5)).mean()
         return total
 
-    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
-        """The sum of :meth:`parts`, a scalar."""
-        return sum(self.parts(outputs, mask).values())
 
-
-class DiceCELoss(nn.Module):
+class DiceCELoss(LossOfParts):
     """Dice + cross-entropy over softmax, LGMSNet's loss in three dimensions, by MONAI's ``DiceLoss``.
 
     Dice is of each volume and class, the background included, as in 3D UX-Net's training.
@@ -176,7 +176,3 @@ class DiceCELoss(nn.Module):
             total["dice"] += self.dice(logits, mask)
             total["ce"] += F.cross_entropy(logits, mask[:, 0].long())
         return total
-
-    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
-        """The sum of :meth:`parts`, a scalar."""
-        return sum(self.parts(outputs, mask).values())

@@ -1,6 +1,7 @@
 """Every table of the LGMSNet paper as a study, its Fig. 7, and the volumes that anyone can get."""
 
 from dataclasses import replace
+from functools import partial
 
 from m2s.study import Study, Task
 
@@ -118,6 +119,7 @@ BELOW_PAPER = {
 }
 """Of a cube of 32 voxels Swin UNETR's deepest features would be a single one; M2SNet gets a smaller encoder."""
 SHOWN_2D, SHOWN_3D = ("IoU", "F1"), ("Dice", "IoU")
+_ablation = partial(Study, notebook="54_lgmsnet_ablations", framework="lgmsnet", ablation=True, shown=SHOWN_2D)
 
 LGMSNETS = {
     "lgmsnet": Study(
@@ -182,14 +184,10 @@ LGMSNETS = {
         small_rows=("LGMSNet", "M2SNet in 3-D", "U-Net in 3-D"),
         reduced=BELOW_PAPER,
     ),
-    "blocks": Study(
+    "blocks": _ablation(
         title="LGMSNet's Table 6: its blocks in other networks",
         published="lgmsnet_table06",
-        notebook="54_lgmsnet_ablations",
-        framework="lgmsnet",
         tasks={name: TASKS[name] for name in ("busi3", "isic2018", "kvasir")},
-        ablation=True,
-        shown=SHOWN_2D,
         rows={
             "TinyU-Net": TINYUNET,
             "TinyU-Net +LMS": _scratch("tinyunet", lms=True),
@@ -205,14 +203,10 @@ LGMSNETS = {
         small_rows=("TinyU-Net", "TinyU-Net +LMS"),
         reduced={"U-Net": THIN_UNET, "U-Net +LMS": _scratch("classic_unet", width=16, lms=True)},
     ),
-    "lms_kernels": Study(
+    "lms_kernels": _ablation(
         title="LGMSNet's Fig. 7: kernel sizes of LMS",
         published="",
-        notebook="54_lgmsnet_ablations",
-        framework="lgmsnet",
         tasks={"kvasir": TASKS["kvasir"]},
-        ablation=True,
-        shown=SHOWN_2D,
         rows={
             "3, 3, 3, 3": _scratch("lgmsnet", kernels=(3, 3, 3, 3)),
             "1, 3, 5, 7": _scratch("lgmsnet", kernels=(1, 3, 5, 7)),
@@ -223,14 +217,10 @@ LGMSNETS = {
         },
         small_rows=("3, 3, 3, 3", "3, 5, 7, 9"),
     ),
-    "gms_shares": Study(
+    "gms_shares": _ablation(
         title="LGMSNet's Fig. 7: the transformer's share of GMS",
         published="",
-        notebook="54_lgmsnet_ablations",
-        framework="lgmsnet",
         tasks={"kvasir": TASKS["kvasir"]},
-        ablation=True,
-        shown=SHOWN_2D,
         rows={
             "transformer alone": _scratch("lgmsnet", share=1.0),
             "75 : 25": LGMSNET,
@@ -240,14 +230,10 @@ LGMSNETS = {
         },
         small_rows=("75 : 25", "convolution alone"),
     ),
-    "lgmsnet_released": Study(
+    "lgmsnet_released": _ablation(
         title="LGMSNet: paper against released code",
         published="",
-        notebook="54_lgmsnet_ablations",
-        framework="lgmsnet",
         tasks={"kvasir": TASKS["kvasir"]},
-        ablation=True,
-        shown=SHOWN_2D,
         rows={
             "network as released, trained as published": LGMSNET,
             "network as the paper describes it": _scratch("lgmsnet", wiring="paper"),
