@@ -21,6 +21,7 @@ from torch import nn
 
 from m2s import data as datasets
 from m2s import provenance
+from m2s.data.crops import prepare
 from m2s.errors import InputError, NotFound
 from m2s.losses import BCEDiceLoss, DiceCELoss, SegmentationLoss
 from m2s.lossnet import LossNet
@@ -237,8 +238,9 @@ def score_set(model: nn.Module, test_set: datasets.ImageSet, size: int) -> pd.Da
     entry = datasets.CATALOGUE[test_set.name]
     classes, rows = entry.classes, []
     if entry.volumetric:
-        for index, (name, _, mask) in enumerate(test_set):
-            found = volume_scores(predict_volume(model, test_set, index, size), mask, classes)
+        for index in range(len(test_set)):
+            name, volume, _, mask = prepare(test_set, index)
+            found = volume_scores(predict_volume(model, volume, mask.shape, size), mask, classes)
             rows += [{"dataset": f"{entry.name}:{c}", "image": name, **scores} for c, scores in found.items()]
         return pd.DataFrame(rows)
     for name, image, mask in test_set:

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from m2s.data.crops import prepare
-from m2s.data.imageset import ImageSet
 from m2s.errors import InputError
 
 OVERLAP = 0.5
@@ -16,22 +14,21 @@ OVERLAP = 0.5
 
 
 @torch.inference_mode()
-def predict_volume(model: nn.Module, images: ImageSet, index: int, size: int) -> np.ndarray:
-    """Class indices of one volume at its own size, uint8 (D, H, W).
+def predict_volume(model: nn.Module, volume: Tensor, shape: Sequence[int], size: int) -> np.ndarray:
+    """Class indices of one volume, uint8 of ``shape``.
 
     Args:
         model: in evaluation mode, of as many logits as classes, the background first.
-        images: a data set of volumes, and the index of one of them.
+        volume: (1, D, H, W), of :func:`m2s.data.crops.prepare`.
+        shape: the volume's own (D, H, W), before it was brought to the data set's spacing.
         size: side of the window in voxels, as in training.
     """
     from monai.inferers import sliding_window_inference  # here, because it takes as long to import as torch
 
-    _, volume, _ = prepare(images, index)
     device = next(model.parameters()).device
     logits = sliding_window_inference(volume[None].to(device), [size] * 3, 4, model, OVERLAP)
-    own = images[index].mask.shape
-    if logits.shape[2:] != own:  # the volume had been resampled
-        logits = F.interpolate(logits, own, mode="trilinear", align_corners=False)
+    if logits.shape[2:] != tuple(shape):  # the volume had been resampled
+        logits = F.interpolate(logits, tuple(shape), mode="trilinear", align_corners=False)
     return logits.argmax(1)[0].byte().cpu().numpy()
 
 

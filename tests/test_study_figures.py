@@ -74,7 +74,7 @@ def test_bars_of_one_data_set_in_percent():
     assert [ax.get_title() for ax in fig.axes] == ["mDice", "MAE"] and fig.get_suptitle() == "one"
     assert fig.axes[0].get_xlim() == (0, 100) and texts(fig) == ["published only"] * 2
     alone = table().query("row != 'D' or dataset != 'two'")  # no cell at all is not a cell that was not run
-    assert texts(study_figures.bars(alone, ["mDice"], rows=["A", "D"])) == ["published only"]
+    assert texts(study_figures.bars(alone, ["mDice"], rows=["A", "D"])) == ["published only", "not measured"]
 
 
 def test_made_up_images_are_named():

@@ -76,9 +76,10 @@ def test_a_volume_is_brought_to_the_sets_spacing(tmp_path):
     for folder, values in (("imagesTr", 100.0 * (label > 0)), ("labelsTr", label)):
         (tmp_path / "BTCV" / folder).mkdir(parents=True)
         name = ("img" if folder == "imagesTr" else "label") + "0001.nii.gz"
-        nib.save(nib.Nifti1Image(values.astype(np.float32), affine), tmp_path / "BTCV" / folder / name)
+        stored = values.astype(np.float32).transpose(1, 0, 2)  # y, x, z: the order of axes must not matter
+        nib.save(nib.Nifti1Image(stored, affine[:, [1, 0, 2, 3]]), tmp_path / "BTCV" / folder / name)
     images = data.load("btcv", "all", root=tmp_path)
-    _, volume, mask = prepare(images, 0)
+    _, volume, mask, own_mask = prepare(images, 0)
     assert volume.shape == mask.shape == (1, 5, 6, 16)  # z: 10 mm in steps of 2; y; x: 24 mm in steps of 1.5
     assert set(mask.unique().tolist()) == {0, 3}
     assert torch.count_nonzero(mask) == np.count_nonzero(label)  # half along z, twice along x
@@ -95,10 +96,9 @@ def test_a_volume_is_brought_to_the_sets_spacing(tmp_path):
             logits[:, 3] = (x[:, 0] - (100 - 50 + 175) / 425) * self.scale
             return logits
 
-    predicted = predict_volume(Threshold().eval(), images, 0, 8)
-    sample = images[0]
-    assert predicted.shape == sample.mask.shape and predicted.dtype == np.uint8
-    assert volume_scores(predicted, sample.mask, ["a", "b", "c"])["c"]["Dice"] > 0.75
+    predicted = predict_volume(Threshold().eval(), volume, own_mask.shape, 8)
+    assert predicted.shape == own_mask.shape == images[0].mask.shape and predicted.dtype == np.uint8
+    assert volume_scores(predicted, own_mask, ["a", "b", "c"])["c"]["Dice"] > 0.75
 
 
 def test_scores_by_hand():

@@ -1,5 +1,8 @@
 """From volumes to crops of one size, ready for training: resampled, normalised, cut out at random, augmented."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,27 +17,39 @@ CT_WINDOW = (-175.0, 250.0)
 """Hounsfield units that become 0 … 1 (LGMSNet's code, as in 3D UX-Net's)."""
 
 
-def prepare(image_set: ImageSet, index: int) -> tuple[str, Tensor, Tensor]:
-    """Name, volume float32 (1, D, H, W) and mask uint8 (1, D, H, W), at the data set's spacing and normalised.
+class Prepared(NamedTuple):
+    """One volume as networks see it."""
 
-    CT is clipped to :data:`CT_WINDOW` and brought to 0 … 1. MRI has no units: it is brought to mean 0 and deviation 1
-    over the volume. Resampling is linear for volumes, nearest for masks.
-    """
+    name: str
+    volume: Tensor
+    """float32 (1, D, H, W), at the data set's spacing and normalised (:func:`normalise_volume`)."""
+    mask: Tensor
+    """uint8 (1, D, H, W), of the same size."""
+    own_mask: np.ndarray
+    """uint8, class indices, as the file has it: what predictions are scored against."""
+
+
+def prepare(image_set: ImageSet, index: int) -> Prepared:
+    """Read a volume and bring it to the data set's spacing: linearly, its mask by the nearest voxel."""
     entry = CATALOGUE[image_set.name]
     if not entry.volumetric:
         raise InputError(f"{image_set.title} holds images, not volumes")
-    name, image, mask = image_set[index]
-    volume, labels = torch.from_numpy(image)[None], torch.from_numpy(mask)[None]
+    name, image, own_mask = image_set[index]
+    volume, mask = torch.from_numpy(image)[None], torch.from_numpy(own_mask)[None]
     if entry.spacing and not image_set.made_up:  # phantoms are made at the spacing that is wanted
-        steps = zip(mask.shape, image_set.items[index].spacing, entry.spacing, strict=True)
+        steps = zip(own_mask.shape, image_set.items[index].spacing, entry.spacing, strict=True)
         size = [max(1, round(voxels * own / wanted)) for voxels, own, wanted in steps]
         volume = F.interpolate(volume[None], size, mode="trilinear", align_corners=False)[0]
-        labels = F.interpolate(labels[None], size, mode="nearest")[0]
-    return name, normalise_volume(volume, entry.modality), labels
+        mask = F.interpolate(mask[None], size, mode="nearest")[0]
+    return Prepared(name, normalise_volume(volume, entry.modality), mask, own_mask)
 
 
 def normalise_volume(volume: Tensor, modality: str) -> Tensor:
-    """A volume (…, D, H, W) in its own units → what networks see, see :func:`prepare`."""
+    """A volume (…, D, H, W) in its own units → what networks see.
+
+    CT is clipped to :data:`CT_WINDOW` and brought to 0 … 1. MRI has no units: it is brought to mean 0 and deviation 1
+    over the volume.
+    """
     if modality.startswith("CT"):
         low, high = CT_WINDOW
         return (volume.clamp(low, high) - low) / (high - low)
@@ -58,8 +73,8 @@ class CropSet(Dataset):
 
         both = {"keys": ["image", "mask"]}
         pad = monai.SpatialPadd(**both, spatial_size=[size] * 3)
-        volumes = (prepare(image_set, i)[1:] for i in range(len(image_set)))
-        self.volumes = [pad({"image": image, "mask": mask}) for image, mask in volumes]
+        volumes = (prepare(image_set, i) for i in range(len(image_set)))
+        self.volumes = [pad({"image": v.volume, "mask": v.mask}) for v in volumes]
         self.augment = monai.Compose(
             [
                 monai.RandCropByPosNegLabeld(**both, label_key="mask", spatial_size=[size] * 3, num_samples=1),

@@ -35,6 +35,14 @@ def _array(volume: nib.nifti1.Nifti1Image) -> np.ndarray:
     return np.ascontiguousarray((values[..., 0] if values.ndim == 4 else values).transpose(2, 1, 0))
 
 
+def _spacing(volume: nib.nifti1.Nifti1Image) -> tuple[float, float, float]:
+    """The distance of voxels (z, y, x) in mm, however the axes are stored."""
+    steps = np.empty(3)
+    steps[nib.io_orientation(volume.affine)[:, 0].astype(int)] = volume.header.get_zooms()[:3]
+    x, y, z = steps.tolist()
+    return z, y, x
+
+
 def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float]]:
     """A volume as float32 (D, H, W) with its own values (Hounsfield units for CT), and its spacing (z, y, x) in mm.
 
@@ -42,8 +50,7 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float
     Raises ``InputError`` for a file that is no whole volume.
     """
     volume = _canonical(Path(path))
-    x, y, z = (float(step) for step in volume.header.get_zooms()[:3])
-    return _array(volume), (z, y, x)
+    return _array(volume), _spacing(volume)
 
 
 def read_volume_mask(path: str | Path, classes: int) -> np.ndarray:
@@ -80,9 +87,8 @@ class VolumePair:
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """The distance of voxels (z, y, x) in mm."""
-        x, y, z = (float(step) for step in _canonical(self.image).header.get_zooms()[:3])
-        return z, y, x
+        """The distance of voxels (z, y, x) in mm, from the header alone."""
+        return _spacing(nib.load(self.image))
 
 
 def _place(volume: nib.nifti1.Nifti1Image) -> str:
