@@ -10,6 +10,10 @@ from m2s.paths import data_label
 from m2s.profiles import Profile, find_profile
 from m2s.runs import Run
 
+FROM_SCRATCH = {"encoder": "none", "pretrained": False}
+"""The settings of a row whose network has no pretrained encoder."""
+DIFFERENCE = "published only: a difference of two other rows"
+
 
 @dataclass(frozen=True)
 class Task:

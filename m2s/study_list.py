@@ -1,6 +1,6 @@
 """Every table of the M2SNet papers as a study, and with LGMSNet's the one list of what is to be run."""
 
-from m2s.study import Study, Task
+from m2s.study import DIFFERENCE, FROM_SCRATCH, Study, Task
 from m2s.study_list_lgmsnet import LGMSNETS
 
 TASKS = {
@@ -77,7 +77,6 @@ TRANSUNET = _baseline("transunet") | {"encoder": "vit_base_r50_s16_224"}
 HYBRID = {"vit_base_r50_s16_224": ""}  # a smaller TransUNet: the profile's encoder, then a small transformer
 FOUR_TASKS = _tasks("polyps", "videos", "lung", "covid", "breast")
 OTHER_FRAMEWORK = "published only: trained by nnU-Net, an extra of this project (notebook 26)"
-DIFFERENCE = "published only: a difference of two other rows"
 
 COMPARISONS = {
     "polyps": Study(
@@ -107,7 +106,7 @@ COMPARISONS = {
         rows={
             "U-Net": UNET,
             "U-Net++": UNETPP,
-            "ResUNet++": _baseline("resunetpp"),
+            "ResUNet++": _baseline("resunetpp") | FROM_SCRATCH,
             "ACSNet": _baseline("acsnet"),
             "PraNet": PRANET,
             "PNS-Net": NOT_BUILT,
@@ -147,8 +146,8 @@ COMPARISONS = {
             "Attention U-Net": ATTENTION,
             "UTNet": UTNET,
             "TransUNet": TRANSUNET,
-            "SKU-Net": _baseline("skunet"),
-            "NU-Net": _baseline("nunet"),
+            "SKU-Net": _baseline("skunet") | FROM_SCRATCH,
+            "NU-Net": _baseline("nunet") | FROM_SCRATCH,
             "MSNet": MSNET,
             "M2SNet": M2SNET,
         },
@@ -188,7 +187,7 @@ COMPARISONS = {
             "PraNet": PRANET,
             "PNS-Net": NOT_BUILT,
             "Inf-Net": _baseline("infnet"),
-            "NU-Net": _baseline("nunet"),
+            "NU-Net": _baseline("nunet") | FROM_SCRATCH,
             "MSNet": MSNET,
             "M2SNet": M2SNET,
         },

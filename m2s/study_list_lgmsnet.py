@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from m2s.study import Study, Task
+from m2s.study import DIFFERENCE, FROM_SCRATCH, Study, Task
 
 
 def _thirds(name: str, title: str, printed: str) -> Task:
@@ -80,11 +80,10 @@ BTCV = Task(
 
 def _scratch(model: str, **options: object) -> dict[str, object]:
     """A network without pretrained weights."""
-    return {"model": model, "encoder": "none", "pretrained": False, "options": tuple(options.items())}
+    return {"model": model, "options": tuple(options.items())} | FROM_SCRATCH
 
 
 NOT_BUILT = "published only: this network is not built here"
-DIFFERENCE = "published only: a difference of two other rows"
 UNKNOWN_BLOCKS = "published only: where GMS goes follows neither from the paper nor from the released code"
 LGMSNET, UNET, THIN_UNET = _scratch("lgmsnet"), _scratch("classic_unet"), _scratch("classic_unet", width=16)
 TINYUNET, M2SNET = _scratch("tinyunet"), {"model": "m2snet"}
