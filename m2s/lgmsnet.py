@@ -19,6 +19,7 @@ of the corresponding positions of each block in the same channel"), both forms d
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from functools import partial
 
@@ -131,7 +132,9 @@ class GMS(nn.Module):
         inner = channels if released else in_channels
         self.local = nn.Sequential(ConvNormAct(in_channels, inner, 3, dims), ConvNormAct(inner, channels, 1, dims))
         # Built for t = 0 too, as released: then it gives nothing, but its hidden layer's bias counts as parameters.
-        self.transformer = TransformerLayer(t, 2 * channels)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            self.transformer = TransformerLayer(t, 2 * channels)
         self.conv = self._depthwise(s, dims, released) if s else None
         self.residual = released
         self.mix = ConvNormAct(channels, channels, 1, dims)
