@@ -222,6 +222,8 @@ def accuracy_against_cost(
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
     ax.margins(x=0.2, y=0.1)
+    left, right = ax.get_xlim()
+    ax.set_xlim(min(left, 0.7 * x.min()), max(right, 1.4 * x.max()))  # costs that are nearly one shall look so
     ax.legend()
     return fig
 

@@ -95,7 +95,8 @@ def _cells(study: Study, profile: str, data: str) -> pd.DataFrame:
             sets = [d for d in task.datasets.values() if d not in known or row in extra]
             rows += [(row, theirs, m) for theirs in sets for m in like]
     ours = pd.DataFrame(rows, columns=KEYS).assign(paper=np.nan, paper_spread=np.nan, doubt=EXTRA)
-    ours["unit"] = ours["metric"].map(dict(zip(printed["metric"], printed["unit"], strict=True))).fillna("")
+    # The first rows': a table may end with rows of relative gains, in percent.
+    ours["unit"] = ours["metric"].map(printed.drop_duplicates("metric").set_index("metric")["unit"]).fillna("")
     return pd.concat([printed, ours], ignore_index=True) if len(ours) else printed.reset_index(drop=True)
 
 

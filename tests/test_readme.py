@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from m2s import tables
+from m2s import comparisons, tables
 from m2s.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -49,3 +49,11 @@ def test_the_results_it_shows_are_the_measured_ones(shown):
         if measured["seeds"] > 1:
             ours += f" ± {measured['sd']:.3f}"
         assert cell == f"{ours} ({measured['paper']:.3f})", place
+
+
+@pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
+def test_the_verdicts_it_counts_are_those_of_the_runs(study):
+    counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", README).groups()
+    found = comparisons.ordering(study, "mDice", "full", "a folder of real data")["verdict"]
+    verdicts = found.value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
+    assert [int(c) for c in counts] == [len(found), *verdicts]

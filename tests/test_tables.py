@@ -315,3 +315,9 @@ def test_sets_that_a_table_does_not_print_are_judged_by_those_that_it_does(tmp_p
     text = comparisons.sentence("kernels", "mDice", "full", REAL, tmp_path)
     assert "(1 on sets that the table does not print: Kvasir by the printed differences on ETIS)" in text
     assert studies.STUDIES["lung"].beside("COVID-SemiSeg") == ("Lung infection",)
+
+
+def test_cells_that_a_table_does_not_print_have_the_unit_of_its_scores_not_of_its_gains():
+    cells = tables._cells(studies.STUDIES["styles"], "paper", "phantom")
+    extra = cells[(cells["dataset"] == "Kvasir") & (cells["metric"] == "mDice")]
+    assert len(extra) == len(studies.STUDIES["styles"].rows) and set(extra["unit"]) == {""}
