@@ -106,9 +106,13 @@ def _bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
     ax.set(xlim=(0, scale if bounded else max(1.15 * largest, 1e-3)), ylim=(-0.6, len(here) - 0.4))
     ax.set_yticks(y, here.index)
     ax.tick_params(axis="x", labelsize="x-small")
-    for lane in y[here["ours"].isna()]:
-        status = here["status"].iloc[lane]
-        text = status if status == PUBLISHED else "not run" if pd.notna(status) else "not measured"
+    for lane, (ours, status) in enumerate(zip(here["ours"], here["status"], strict=True)):
+        if ours > 0.01 * ax.get_xlim()[1]:
+            continue
+        if pd.notna(ours):
+            text = f"{ours:.3f}"  # measured, and too short to be seen
+        else:
+            text = status if status == PUBLISHED else "not run" if pd.notna(status) else "not measured"
         left = not here["paper"].iloc[lane] < ax.get_xlim()[1] / 2  # where the diamond is not
         place = {"ha": "left" if left else "right", "va": "center", "transform": ax.get_yaxis_transform()}
         ax.text(0.03 if left else 0.97, lane, text, fontsize="x-small", color="0.4", **place)

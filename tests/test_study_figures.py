@@ -77,6 +77,11 @@ def test_bars_of_one_data_set_in_percent():
     assert texts(study_figures.bars(alone, ["mDice"], rows=["A", "D"])) == ["published only", "not measured"]
 
 
+def test_a_measured_zero_is_written_where_no_bar_can_be_seen():
+    zero = table().assign(ours=lambda t: t["ours"].mask(t["row"] == "A", 0.0))
+    assert texts(study_figures.bars(zero, ["mDice"], ["one"])) == ["0.000", "not run"]
+
+
 def test_made_up_images_are_named():
     fig = study_figures.bars(table(made_up=True))
     assert fig.axes[0].get_title() == "made-up one\nmDice"
