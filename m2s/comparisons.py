@@ -124,7 +124,8 @@ def sentence(study: str, metric: str, profile: str, data: str | Path, results: P
     images = "made-up images, which say nothing of the paper" if data_label(data) == "phantom" else "real images"
     few = f" Sets of fewer than {ENOUGH} images decide nothing." if (pairs["images"] < ENOUGH).any() else ""
     once = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
-    sets = f"{pairs['dataset'].nunique()} test set(s)"
+    count = pairs["dataset"].nunique()
+    sets = f"{count} test set{'s' * (count > 1)}"
     if len(others := pairs[pairs["dataset"] != pairs["beside"]]):
         places = others.drop_duplicates("dataset").groupby("beside", sort=False)["dataset"].agg(", ".join)
         places = "; ".join(f"{sets} by the printed differences on {beside}" for beside, sets in places.items())
