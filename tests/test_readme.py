@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from m2s import comparisons, tables
@@ -29,26 +30,40 @@ def test_every_make_target_it_names_exists():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.fixture(scope="module")
-def shown() -> dict[tuple[str, str], str]:
-    """The cells of the results table, by row and data set."""
-    header, _, *lines = re.search(r"(\| mDice, ours.*?)\n\n", README, re.DOTALL)[1].splitlines()
-    datasets = [cell.strip() for cell in header.strip("| ").split("|")][1:]
+def shown(corner: str) -> dict[tuple[str, str], str]:
+    """The cells of the results table whose header begins so, by row and column."""
+    header, _, *lines = re.search(rf"(\| {re.escape(corner)}.*?)\n\n", README, re.DOTALL)[1].splitlines()
+    columns = [cell.strip() for cell in header.strip("| ").split("|")][1:]
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
-    return {(row, dataset): cell for row, *cells in rows for dataset, cell in zip(datasets, cells, strict=True)}
+    return {(row, column): cell for row, *cells in rows for column, cell in zip(columns, cells, strict=True)}
 
 
-def test_the_results_it_shows_are_the_measured_ones(shown):
+def test_the_polyp_results_it_shows_are_the_measured_ones():
+    cells = shown("mDice, ours")
     table = tables.compare("polyps", "full", "a folder of real data")
     table = table[table["metric"] == "mDice"].set_index(["row", "dataset"])
     measured_rows = table.index[table["status"] == "measured"].get_level_values("row").unique()
-    assert {row for row, _ in shown} == set(measured_rows) and len(shown) == 5 * len(measured_rows)
-    for place, cell in shown.items():
+    assert {row for row, _ in cells} == set(measured_rows) and len(cells) == 5 * len(measured_rows)
+    for place, cell in cells.items():
         measured = table.loc[place]
         ours = f"{measured['ours']:.3f}" if measured["status"] == "measured" else "not run"
         if measured["seeds"] > 1:
             ours += f" ± {measured['sd']:.3f}"
         assert cell == f"{ours} ({measured['paper']:.3f})", place
+
+
+def test_lgmsnets_results_it_shows_are_the_measured_ones():
+    at_home, unseen = (
+        tables.compare(study, "full", "a folder of real data") for study in ("lgmsnet", "generalisation")
+    )
+    measured = pd.concat([at_home, unseen])
+    measured = measured[(measured["metric"] == "IoU") & (measured["status"] == "measured")]
+    cells, expected = shown("IoU in %, ours"), {}
+    for cell in measured.itertuples():
+        column = next(name for _, name in cells if name.startswith(cell.dataset))
+        ours = f"{cell.ours:.1f}" + (f" ± {cell.sd:.1f}" if cell.sd > 0 else "")
+        expected[cell.row, column] = ours + (f" ({cell.paper:.1f})" if cell.paper > 0 else "")
+    assert cells == expected
 
 
 @pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
