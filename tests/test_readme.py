@@ -66,6 +66,34 @@ def test_lgmsnets_results_it_shows_are_the_measured_ones():
     assert cells == expected
 
 
+def test_what_it_says_of_lgmsnet_in_words_is_measured():
+    text, data = " ".join(README.split()).replace("−", "-"), "a folder of real data"
+    gaps = (comparisons.gaps("lgmsnet", "LGMSNet", row, "IoU", "full", data) for row in ("U-Net", "M2SNet"))
+    unet, m2snet = (100 * gap.drop(columns="beside") for gap in gaps)
+    for dataset in ("BUSI", "Kvasir"):
+        gap = unet.loc[dataset]
+        interval = rf"{gap.low:.1f} to {gap.high:.1f}; printed: {gap.paper:.1f}"
+        assert re.search(rf"{gap.difference:.1f} (points )?on {dataset} \((95 % interval )?{interval}\)", text)
+    gap = m2snet.loc["BUSI"]
+    assert f"behind LGMSNet on BUSI by {gap.difference:.1f} points ({gap.low:.1f} to {gap.high:.1f})" in text
+
+
+def test_the_dice_it_says_of_volumes_is_measured():
+    text = " ".join(README.split())
+    dice = tables.compare("volumes", "full", "a folder of real data")
+    dice = dice[(dice["metric"] == "Dice") & dice["dataset"].str.startswith("Hippocampus")]
+    dice = dice.pivot(index="row", columns="dataset", values="ours")
+    mean = dice.mean(axis=1)
+    assert (
+        f"{mean['LGMSNet']:.3f} for LGMSNet in 3-D, {mean['M2SNet in 3-D']:.3f} for M2SNet in 3-D and "
+        f"{mean['U-Net in 3-D']:.3f} for MONAI's U-Net" in text
+    )
+    released = dice.loc["M2SNet in 3-D, wiring as released"]
+    assert f"misses a class ({released.iloc[0]:.3f} and {released.iloc[1]:.3f})" in text
+    norms = pd.read_csv(ROOT / "results" / "full-real" / "tables" / "53_lgmsnet_3d_norms.csv")
+    assert "finds both ({:.3f} and {:.3f})".format(*norms["of the windows"]) in text
+
+
 @pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
 def test_the_verdicts_it_counts_are_those_of_the_runs(study):
     counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", README).groups()
