@@ -101,7 +101,7 @@ OURS = ("LGMSNet", "U-Net", "M2SNet")
 M2SNET_3D = _scratch("m2snet3d", wiring="paper")
 """The filters as Eq. 2 has them. As released, one BatchNorm behind each box serves all ten units, and in evaluation its
 statistics, of all ten together, fit none of them: after short trainings the 3-D network misses whole classes, and finds
-them with the statistics of the volume at hand (notebook 53)."""
+them with the statistics of the windows at hand (notebook 53)."""
 ROWS_3D = {
     "SegMamba": "published only: its state-space layers need a GPU library, it is not built here",
     "MedNeXt": _scratch("mednext"),

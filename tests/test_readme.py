@@ -9,6 +9,8 @@ from m2s import comparisons, tables
 from m2s.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
+WORDS = " ".join(README.split())
+REAL = "a folder of real data"
 
 
 def test_every_link_and_picture_exists():
@@ -40,7 +42,7 @@ def shown(corner: str) -> dict[tuple[str, str], str]:
 
 def test_the_polyp_results_it_shows_are_the_measured_ones():
     cells = shown("mDice, ours")
-    table = tables.compare("polyps", "full", "a folder of real data")
+    table = tables.compare("polyps", "full", REAL)
     table = table[table["metric"] == "mDice"].set_index(["row", "dataset"])
     measured_rows = table.index[table["status"] == "measured"].get_level_values("row").unique()
     assert {row for row, _ in cells} == set(measured_rows) and len(cells) == 5 * len(measured_rows)
@@ -53,9 +55,7 @@ def test_the_polyp_results_it_shows_are_the_measured_ones():
 
 
 def test_lgmsnets_results_it_shows_are_the_measured_ones():
-    at_home, unseen = (
-        tables.compare(study, "full", "a folder of real data") for study in ("lgmsnet", "generalisation")
-    )
+    at_home, unseen = (tables.compare(study, "full", REAL) for study in ("lgmsnet", "generalisation"))
     measured = pd.concat([at_home, unseen])
     measured = measured[(measured["metric"] == "IoU") & (measured["status"] == "measured")]
     cells, expected = shown("IoU in %, ours"), {}
@@ -67,8 +67,8 @@ def test_lgmsnets_results_it_shows_are_the_measured_ones():
 
 
 def test_what_it_says_of_lgmsnet_in_words_is_measured():
-    text, data = " ".join(README.split()).replace("−", "-"), "a folder of real data"
-    gaps = (comparisons.gaps("lgmsnet", "LGMSNet", row, "IoU", "full", data) for row in ("U-Net", "M2SNet"))
+    text = WORDS.replace("−", "-")
+    gaps = (comparisons.gaps("lgmsnet", "LGMSNet", row, "IoU", "full", REAL) for row in ("U-Net", "M2SNet"))
     unet, m2snet = (100 * gap.drop(columns="beside") for gap in gaps)
     for dataset in ("BUSI", "Kvasir"):
         gap = unet.loc[dataset]
@@ -79,24 +79,23 @@ def test_what_it_says_of_lgmsnet_in_words_is_measured():
 
 
 def test_the_dice_it_says_of_volumes_is_measured():
-    text = " ".join(README.split())
-    dice = tables.compare("volumes", "full", "a folder of real data")
+    dice = tables.compare("volumes", "full", REAL)
     dice = dice[(dice["metric"] == "Dice") & dice["dataset"].str.startswith("Hippocampus")]
     dice = dice.pivot(index="row", columns="dataset", values="ours")
     mean = dice.mean(axis=1)
     assert (
         f"{mean['LGMSNet']:.3f} for LGMSNet in 3-D, {mean['M2SNet in 3-D']:.3f} for M2SNet in 3-D and "
-        f"{mean['U-Net in 3-D']:.3f} for MONAI's U-Net" in text
+        f"{mean['U-Net in 3-D']:.3f} for MONAI's U-Net" in WORDS
     )
     released = dice.loc["M2SNet in 3-D, wiring as released"]
-    assert f"misses a class ({released.iloc[0]:.3f} and {released.iloc[1]:.3f})" in text
+    assert f"misses a class ({released.iloc[0]:.3f} and {released.iloc[1]:.3f})" in WORDS
     norms = pd.read_csv(ROOT / "results" / "full-real" / "tables" / "53_lgmsnet_3d_norms.csv")
-    assert "finds both ({:.3f} and {:.3f})".format(*norms["of the windows"]) in text
+    assert "finds both ({:.3f} and {:.3f})".format(*norms["of the windows"]) in WORDS
 
 
 @pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
 def test_the_verdicts_it_counts_are_those_of_the_runs(study):
     counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", README).groups()
-    found = comparisons.ordering(study, "mDice", "full", "a folder of real data")["verdict"]
+    found = comparisons.ordering(study, "mDice", "full", REAL)["verdict"]
     verdicts = found.value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
     assert [int(c) for c in counts] == [len(found), *verdicts]
