@@ -191,7 +191,7 @@ def _inputs(model: M2SNet) -> dict[str, tuple[str, ...]]:
         found[f"MS_{unit}"] = pair
     orders = range(model.first_order, model.orders + 1)
     found |= {f"CE^{i}": tuple(f"MS_{n}^{i}" for n in orders if n <= 6 - i) for i in range(1, 5)}
-    found["CE^5"] = ("E^5",) if model.first_order == 2 else ("MS_1^5",)
+    found["CE^5"] = ("E^5",) if model.enhance_encoder else ("MS_1^5",)
     found |= {f"D^{i}": (f"D^{i + 1}" if i < 4 else "CE^5", f"CE^{i}") for i in (4, 3, 2)}
     found["logit"] = ("D^2", "CE^1")
     return found

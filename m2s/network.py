@@ -15,6 +15,9 @@ from m2s.weights import create_timm, read_state_dict
 WIDTH = 64
 """Channels of every feature behind the encoder (paper, section 3)."""
 
+WIRING_PARTS = ("filters", "reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
+"""Where the released network and the paper part, see :class:`M2SNet`."""
+
 
 class Encoder(nn.Module):
     """Five levels E¹ … E⁵ at strides 4, 4, 8, 16, 32 from a timm encoder.
@@ -59,17 +62,20 @@ class M2SNet(nn.Module):
             number of dimensions (see :mod:`m2s.network3d`).
         pretrained: ImageNet weights for the encoder (see :mod:`m2s.weights`).
         num_classes: 1 for one foreground class (sigmoid); C > 1 for C one-vs-rest maps, the background first.
-        wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3:
+        wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3, or the parts that are to be as in the
+            paper, the others as released; ``"paper"`` is short for all six:
 
-            ==============  =====================================  ==================================
-            part            released                               paper
-            ==============  =====================================  ==================================
-            E¹              used as it is (if 64 channels)         reduced like the others
-            MS_5^1          its deep input has one more Conv       no extra Conv
-            CE^i (Eq. 3)    orders n ≥ 2; no Conv at level 4;      Conv of the sum over all n ≥ 1,
-                            CE^5 is a second reduction of E⁵       i = 1 … 5
-            filters         see :class:`m2s.units.ReleasedFilter`  see :class:`m2s.units.PaperFilter`
-            ==============  =====================================  ==================================
+            ===============  =====================================  ==================================
+            part             released                               paper
+            ===============  =====================================  ==================================
+            ``filters``      see :class:`m2s.units.ReleasedFilter`  see :class:`m2s.units.PaperFilter`
+            ``reduce_1``     E¹ used as it is (if 64 channels)      E¹ reduced like the others
+            ``last_unit``    deep input of MS_5^1 has one more      no extra Conv
+                             Conv
+            ``own_level``    CE^i (Eq. 3) sums orders n ≥ 2         … all orders, n ≥ 1
+            ``enhance_4``    no Conv at CE^4                        Conv, as at the other levels
+            ``enhance_5``    CE^5 is a second reduction of E⁵       Conv of MS_1^5
+            ===============  =====================================  ==================================
         kernels: sizes of the fixed filters; ``(1,)`` makes this MSNet.
         filter: ``"ones"`` or ``"gaussian"``.
         deep_supervision: in training mode, return a list: the logits, then those of decoder stages 2, 3, 4.
@@ -88,7 +94,7 @@ class M2SNet(nn.Module):
         encoder: str | nn.Module = "res2net50d",
         pretrained: bool = True,
         num_classes: int = 1,
-        wiring: str = "released",
+        wiring: str | Sequence[str] = "released",
         kernels: Sequence[int] = (1, 3, 5),
         filter: str = "ones",
         deep_supervision: bool = False,
@@ -97,8 +103,12 @@ class M2SNet(nn.Module):
         style: str = "subtraction",
     ):
         super().__init__()
-        if wiring not in WIRINGS:
+        if isinstance(wiring, str) and wiring not in WIRINGS:
             raise unknown("wiring", wiring, WIRINGS)
+        as_paper = {"released": (), "paper": WIRING_PARTS}[wiring] if isinstance(wiring, str) else tuple(wiring)
+        for part in as_paper:
+            if part not in WIRING_PARTS:
+                raise unknown("part of the wiring", part, WIRING_PARTS)
         if style not in STYLES:
             raise unknown("style", style, STYLES)
         if orders not in range(1, 6):
@@ -119,19 +129,22 @@ class M2SNet(nn.Module):
         conv = partial(ConvBNReLU, out_channels=WIDTH, dims=dims)
         head = partial(CONV[dims], WIDTH, num_classes, 3, padding=1)
         self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
-        released, channels = wiring == "released", dict(enumerate(self.encoder.channels, start=1))
+        channels = dict(enumerate(self.encoder.channels, start=1))
         self.reduce = nn.ModuleDict({str(i): conv(channels[i]) for i in range(1, 6)})
-        if released and channels[1] == WIDTH:
+        if "reduce_1" not in as_paper and channels[1] == WIDTH:
             self.reduce["1"] = nn.Identity()
         nodes = [f"{n}^{i}" for n in range(2, orders + 1) for i in range(1, 7 - n)]
-        self.difference = MultiScaleDifference(WIDTH, kernels, filter, wiring, unit, dims) if nodes else nn.Identity()
+        filters = "paper" if "filters" in as_paper else "released"
+        self.difference = MultiScaleDifference(WIDTH, kernels, filter, filters, unit, dims) if nodes else nn.Identity()
         after = conv if style == "subtraction" else STYLES[style]
         self.units = nn.ModuleDict({node: after(WIDTH) for node in nodes})
-        self.before_last_unit = conv(WIDTH) if released and orders == 5 else nn.Identity()
+        self.before_last_unit = nn.Identity() if "last_unit" in as_paper or orders < 5 else conv(WIDTH)
         self.enhance = nn.ModuleDict({str(i): conv(WIDTH) for i in range(1, 6)})
-        self.first_order = 2 if released and orders > 1 else 1
-        if self.first_order == 2:
+        self.first_order = 1 if "own_level" in as_paper or orders == 1 else 2
+        if "enhance_4" not in as_paper and orders > 1:
             self.enhance["4"] = nn.Identity()
+        self.enhance_encoder = "enhance_5" not in as_paper and orders > 1
+        if self.enhance_encoder:
             self.enhance["5"] = conv(channels[5])
         self.decode = nn.ModuleDict({str(i): conv(WIDTH) for i in (4, 3, 2)})
         self.head = head()
@@ -153,7 +166,7 @@ class M2SNet(nn.Module):
         """The complementarity-enhanced features ``CE^i`` of Eq. 3, by level."""
         first, last = self.first_order, self.orders
         ce = {i: self.enhance[str(i)](sum(ms[n, i] for n in range(first, min(last, 6 - i) + 1))) for i in range(1, 5)}
-        ce[5] = self.enhance["5"](levels[4] if first == 2 else ms[1, 5])
+        ce[5] = self.enhance["5"](levels[4] if self.enhance_encoder else ms[1, 5])
         return ce
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:

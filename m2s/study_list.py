@@ -67,6 +67,14 @@ def _baseline(model: str) -> dict[str, object]:
     return {"model": model} | NO_LOSSNET
 
 
+PAPER_PARTS = ("reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
+"""Of the wiring, all but the filters."""
+
+
+def _wiring(*parts: str) -> dict[str, object]:
+    return M2SNET | {"options": (("wiring", parts),)}
+
+
 def _kernels(*sizes: int, **options: object) -> dict[str, object]:
     return M2SNET | {"options": (("kernels", sizes), *options.items())}
 
@@ -315,6 +323,27 @@ ABLATIONS = {
             "one learning rate": M2SNET | {"one_rate": True},
             "normalisation of the released training": M2SNET | {"normalisation": "released"},
         },
+    ),
+    "wiring": Study(
+        title="Paper against released code: wiring and filters, part by part",
+        published="",
+        notebook="36_paper_or_released",
+        tasks=_tasks("polyps"),
+        ablation=True,
+        rows={
+            "wiring as released, one filter": MSNET,
+            "wiring as released, filters as released": M2SNET,
+            "wiring as released, filters of the paper": _wiring("filters"),
+            "wiring of the paper, one filter": MSNET | {"options": (("wiring", "paper"),)},
+            "wiring of the paper, filters as released": _wiring(*PAPER_PARTS),
+            "wiring of the paper, filters of the paper": M2SNET | {"options": (("wiring", "paper"),)},
+            "own level's features in CE": _wiring("own_level"),
+            "E^1 reduced": _wiring("reduce_1"),
+            "no extra Conv before MS_5^1": _wiring("last_unit"),
+            "Conv at CE^4": _wiring("enhance_4"),
+            "CE^5 from MS_1^5": _wiring("enhance_5"),
+        },
+        small_rows=(),
     ),
 }
 

@@ -15,7 +15,7 @@ import m2s
 from m2s.bench import with_dense_filters
 from m2s.errors import InputError
 from m2s.losses import structure_loss
-from m2s.network import released_name
+from m2s.network import WIRING_PARTS, released_name
 from m2s.units import MultiScaleDifference
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -213,6 +213,8 @@ def test_user_errors_are_one_line_with_the_nearest_names():
         m2s.create_model("m2snett")
     with pytest.raises(InputError, match="unknown encoder 'res2net50dd': did you mean res2net50d"):
         m2s.create_model("m2snet", encoder="res2net50dd")
+    with pytest.raises(InputError, match="unknown part of the wiring 'own'"):
+        m2s.create_model("m2snet", "resnet18", pretrained=False, wiring=("own",))
     with pytest.raises(InputError, match="unknown wiring 'published'"):
         m2s.create_model("m2snet", "resnet18", pretrained=False, wiring="published")
     with pytest.raises(InputError, match="unknown filter 'gauss'"):
@@ -271,3 +273,33 @@ def test_ablation_options_refuse_what_is_no_row():
         m2s.create_model("m2snet", "test_efficientnet", pretrained=False, orders=6)
     with pytest.raises(InputError, match="orders 1 has no unit"):
         m2s.create_model("m2snet", "test_efficientnet", pretrained=False, orders=1, style="aspp")
+
+
+def test_all_parts_of_the_wiring_together_are_the_papers_and_none_the_released():
+    def outputs(wiring):
+        torch.manual_seed(0)
+        model = m2s.create_model("m2snet", "resnet18", pretrained=False, wiring=wiring)  # E^1 has 64 channels
+        return model(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
+
+    assert torch.equal(outputs(WIRING_PARTS), outputs("paper"))
+    assert torch.equal(outputs(()), outputs("released"))
+    singles = [outputs((part,)) for part in WIRING_PARTS]  # each changes the network by itself
+    assert not any(torch.equal(single, outputs("released")) for single in singles)
+
+
+def test_the_wirings_parameters_part_by_part():
+    def count(wiring):
+        model = m2s.create_model("m2snet", "resnet18", pretrained=False, wiring=wiring)
+        return sum(p.numel() for p in model.parameters())
+
+    conv = 64 * 64 * 9 + 3 * 64  # 3×3 convolution with bias, BatchNorm
+    changes = {part: count((part,)) - count("released") for part in WIRING_PARTS}
+    assert changes == {
+        "filters": -2 * 2 * 64,  # the norms of the filters 3×3 and 5×5
+        "reduce_1": conv,
+        "last_unit": -conv,
+        "own_level": 0,
+        "enhance_4": conv,
+        "enhance_5": (64 - 512) * 64 * 9,
+    }
+    assert sum(changes.values()) == count("paper") - count("released")
