@@ -6,7 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from m2s import paths, studies
+from m2s import paths
+from m2s.runs.plan import batch_runs, list_runs, notebook_runs
 
 PROFILE = config.get("profile", "lab")
 DATA = config.get("data", "phantom")
@@ -19,7 +20,7 @@ SOURCES = Path(config.get("notebooks", paths.ROOT / "notebooks")).resolve()
 
 # Jobs replace their shell (exec), so that Snakemake, when it is interrupted, ends the work and not just the shell.
 # The only list of runs is that of the studies; a run that has its record is done, with or without its checkpoint.
-RUNS = {run.key: run for run in studies.runs(PROFILE, DATA)}
+RUNS = {run.key: run for run in list_runs(PROFILE, DATA)}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 RECORD = str(RESULTS / "runs" / "{key}" / "record.json")
 DONE = str(RESULTS / "notebooks" / "{stem}.done")
@@ -27,7 +28,7 @@ DONE = str(RESULTS / "notebooks" / "{stem}.done")
 COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_lgmsnet_3d"]
 # A notebook runs again when the library changes, except the files that only start things.
 LIBRARY = sorted(str(path) for path in (paths.ROOT / "m2s").rglob("*.py"))
-LIBRARY = [path for path in LIBRARY if Path(path).stem not in ("__main__", "classroom", "doctor", "reproduce")]
+LIBRARY = [path for path in LIBRARY if Path(path).parent.name not in ("cli", "classroom", "nnunet", "trainers")]
 
 
 wildcard_constraints:
@@ -45,7 +46,7 @@ rule all:
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
 # it any more: Snakemake would delete it first. (It makes the empty folder of an output, and a run publishes itself as a
 # whole folder: hence rmdir.)
-for number, batch in enumerate(studies.batches(PROFILE, DATA)):
+for number, batch in enumerate(batch_runs(PROFILE, DATA)):
     todo = [run for run in batch if not Path(RECORD.format(key=run.key)).exists()]
     if not todo:
         continue
@@ -76,7 +77,7 @@ rule index:
     message:
         "index runs.csv"
     params:
-        code="import sys, pathlib, m2s.runs; m2s.runs.write_index(pathlib.Path(sys.argv[1]))",
+        code="import sys, pathlib, m2s.runs.store; m2s.runs.store.write_index(pathlib.Path(sys.argv[1]))",
     shell:
         "{sys.executable:q} -c {params.code:q} {RESULTS:q}"
 
@@ -87,7 +88,7 @@ rule notebook:
         str(SOURCES / "{stem}.ipynb"),
         LIBRARY,
         lambda wildcards: expand(
-            RECORD, key=[run.key for run in studies.notebook_runs(wildcards.stem, PROFILE, DATA)]
+            RECORD, key=[run.key for run in notebook_runs(wildcards.stem, PROFILE, DATA)]
         ),
         # The last notebook gathers the costs that two others count.
         lambda wildcards: expand(DONE, stem=COUNTED if wildcards.stem == "90_paper_versus_ours" else []),

@@ -2,7 +2,7 @@
 
 import sys
 
-from m2s.__main__ import data_script
+from m2s.cli.main import data_script
 
 if __name__ == "__main__":
     sys.exit(data_script("pranet"))

@@ -18,10 +18,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 import m2s
-from m2s.__main__ import guarded
+from m2s.cli.main import guarded
 from m2s.errors import InputError, RunError
 from m2s.paths import ROOT, data_label, results_dir
-from m2s.profiles import find_profile
+from m2s.studies.profiles import find_profile
 
 DOCS = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"

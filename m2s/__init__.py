@@ -8,12 +8,12 @@ _HOME = {
     "MultiScaleSubtractionUnit": "units",
     "SegmentationLoss": "losses",
     "SubtractionUnit": "units",
-    "capture": "features",
+    "capture": "features.capture",
     "create_model": "zoo",
     "list_models": "zoo",
-    "load_released": "network",
+    "load_released": "released",
     "results_dir": "paths",
-    "score": "metrics",
+    "score": "metrics.conventions",
     "structure_loss": "losses",
 }
 

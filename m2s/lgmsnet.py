@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2s.baselines import FromScratch
+from m2s.encoders import FromScratch
 from m2s.errors import InputError, unknown
 from m2s.units import BATCH_NORM, CONV, LINEAR, WIRINGS
 

@@ -1,57 +1,45 @@
-"""Names → models: everything that can be trained here, behind one function."""
+"""Names → networks: everything that can be trained here, behind one function."""
 
-from collections.abc import Callable
+from importlib import import_module
 
-from torch import nn
-
-from m2s.baselines import AttentionUNet, ResUNetPP, unet, unetpp
-from m2s.baselines_breast import NUNet, SKUNet
-from m2s.baselines_hybrids import MedT, SwinUNet, mobilevit_s, repvit_m3
-from m2s.baselines_light import ClassicUNet, CMUNeXt, NNUNet2D, TinyUNet, UNeXt
-from m2s.baselines_lung import BCSNet, InfNet
-from m2s.baselines_polyps import SFA, ACSNet, PraNet
-from m2s.baselines_transformers import TransUNet, UTNet
-from m2s.baselines_volumes import mednext, swin_unetr, unet3d, unetr, uxnet
 from m2s.errors import InputError, unknown
-from m2s.lgmsnet import LGMSNet, lgmsnet3d
-from m2s.network import M2SNet, MSNet
-from m2s.network3d import M2SNet3D, MSNet3D
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "m2snet": M2SNet,
-    "msnet": MSNet,
-    "unet": unet,
-    "unetpp": unetpp,
-    "attention_unet": AttentionUNet,
-    "resunetpp": ResUNetPP,
-    "utnet": UTNet,
-    "transunet": TransUNet,
-    "pranet": PraNet,
-    "sfa": SFA,
-    "acsnet": ACSNet,
-    "infnet": InfNet,
-    "bcsnet": BCSNet,
-    "skunet": SKUNet,
-    "nunet": NUNet,
-    "classic_unet": ClassicUNet,
-    "nnunet2d": NNUNet2D,
-    "tinyunet": TinyUNet,
-    "cmunext": CMUNeXt,
-    "unext": UNeXt,
-    "mobilevit_s": mobilevit_s,
-    "repvit_m3": repvit_m3,
-    "swinunet": SwinUNet,
-    "medt": MedT,
-    "lgmsnet": LGMSNet,
-    "lgmsnet3d": lgmsnet3d,
-    "m2snet3d": M2SNet3D,
-    "msnet3d": MSNet3D,
-    "unet3d": unet3d,
-    "unetr": unetr,
-    "swin_unetr": swin_unetr,
-    "uxnet": uxnet,
-    "mednext": mednext,
+MODELS = {
+    "m2snet": "m2s.m2snet:M2SNet",
+    "msnet": "m2s.m2snet:MSNet",
+    "unet": "m2s.baselines.unet:unet",
+    "unetpp": "m2s.baselines.unetpp:unetpp",
+    "attention_unet": "m2s.baselines.attention_unet:AttentionUNet",
+    "resunetpp": "m2s.baselines.resunetpp:ResUNetPP",
+    "utnet": "m2s.baselines.utnet:UTNet",
+    "transunet": "m2s.baselines.transunet:TransUNet",
+    "pranet": "m2s.baselines.pranet:PraNet",
+    "sfa": "m2s.baselines.sfa:SFA",
+    "acsnet": "m2s.baselines.acsnet:ACSNet",
+    "infnet": "m2s.baselines.infnet:InfNet",
+    "bcsnet": "m2s.baselines.bcsnet:BCSNet",
+    "skunet": "m2s.baselines.skunet:SKUNet",
+    "nunet": "m2s.baselines.nunet:NUNet",
+    "classic_unet": "m2s.baselines.classic_unet:ClassicUNet",
+    "nnunet2d": "m2s.baselines.nnunet2d:NNUNet2D",
+    "tinyunet": "m2s.baselines.tinyunet:TinyUNet",
+    "cmunext": "m2s.baselines.cmunext:CMUNeXt",
+    "unext": "m2s.baselines.unext:UNeXt",
+    "mobilevit_s": "m2s.baselines.mobilevit_s:mobilevit_s",
+    "repvit_m3": "m2s.baselines.repvit_m3:repvit_m3",
+    "swinunet": "m2s.baselines.swinunet:SwinUNet",
+    "medt": "m2s.baselines.medt:MedT",
+    "lgmsnet": "m2s.lgmsnet:LGMSNet",
+    "lgmsnet3d": "m2s.lgmsnet:lgmsnet3d",
+    "m2snet3d": "m2s.m2snet:M2SNet3D",
+    "msnet3d": "m2s.m2snet:MSNet3D",
+    "unet3d": "m2s.baselines.unet3d:unet3d",
+    "unetr": "m2s.baselines.unetr:unetr",
+    "swin_unetr": "m2s.baselines.swin_unetr:swin_unetr",
+    "uxnet": "m2s.baselines.uxnet:uxnet",
+    "mednext": "m2s.baselines.mednext:mednext",
 }
+"""Name → ``"module:class or function"``, imported when a network of that name is made."""
 
 
 def list_models() -> list[str]:
@@ -72,8 +60,11 @@ def create_model(name: str, encoder: str = "res2net50d", pretrained: bool = True
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
+    module, maker = MODELS[name].split(":")
     try:
-        return MODELS[name](encoder=encoder, pretrained=pretrained, num_classes=num_classes, **kwargs)
+        return getattr(import_module(module), maker)(
+            encoder=encoder, pretrained=pretrained, num_classes=num_classes, **kwargs
+        )
     except TypeError as error:
         if "unexpected keyword" in str(error):
             raise InputError(f"model '{name}': {str(error).split(') ')[-1]}") from error

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor, nn
 
 import m2s
-from m2s.baselines import AttentionGate
-from m2s.baselines_transformers import EfficientAttention
+from m2s.baselines.attention_unet import AttentionGate
+from m2s.baselines.utnet import EfficientAttention
 from m2s.errors import InputError
-from m2s.training import Recipe, make_optimizer
+from m2s.runs.train import make_optimizer
+from m2s.studies.recipe import Recipe
 
 TINY = {"encoder": "test_efficientnet", "pretrained": False}
 WITH_ENCODER = ("unet", "unetpp", "attention_unet", "utnet", "transunet")

@@ -6,8 +6,15 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import nn
 
-from m2s.baselines_hybrids import AxialAttention, MedT, SwinUNet, from_patches, mobilevit_s, repvit_m3, to_patches
-from m2s.baselines_light import CMRF, ClassicUNet, CMUNeXt, NNUNet2D, ShiftedMLP, TinyUNet, UNeXt, shift
+from m2s.baselines.classic_unet import ClassicUNet
+from m2s.baselines.cmunext import CMUNeXt
+from m2s.baselines.medt import AxialAttention, MedT, from_patches, to_patches
+from m2s.baselines.mobilevit_s import mobilevit_s
+from m2s.baselines.nnunet2d import NNUNet2D
+from m2s.baselines.repvit_m3 import repvit_m3
+from m2s.baselines.swinunet import SwinUNet
+from m2s.baselines.tinyunet import CMRF, TinyUNet
+from m2s.baselines.unext import ShiftedMLP, UNeXt, shift
 from m2s.errors import InputError
 from m2s.losses import SegmentationLoss
 

@@ -7,8 +7,12 @@ from timm.layers import GlobalContext
 from torch import nn
 
 import m2s
-from m2s.baselines_lung import BCSNet, InfNet
-from m2s.baselines_polyps import SFA, ACSNet, NonLocal, PraNet, ReverseAttention, foreground
+from m2s.baselines.acsnet import ACSNet, NonLocal
+from m2s.baselines.bcsnet import BCSNet
+from m2s.baselines.blocks import foreground
+from m2s.baselines.infnet import InfNet
+from m2s.baselines.pranet import PraNet, ReverseAttention
+from m2s.baselines.sfa import SFA
 from m2s.errors import InputError
 from m2s.losses import SegmentationLoss
 from m2s.units import ConvBNReLU

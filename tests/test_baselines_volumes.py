@@ -4,16 +4,11 @@ import pytest
 import torch
 from monai.networks.nets import swin_unetr as theirs
 
-from m2s.baselines_volumes import (
-    SwinTransformer3D,
-    UXEncoder,
-    VisionTransformer3D,
-    mednext,
-    swin_unetr,
-    unet3d,
-    unetr,
-    uxnet,
-)
+from m2s.baselines.mednext import mednext
+from m2s.baselines.swin_unetr import SwinTransformer3D, swin_unetr
+from m2s.baselines.unet3d import unet3d
+from m2s.baselines.unetr import VisionTransformer3D, unetr
+from m2s.baselines.uxnet import UXEncoder, uxnet
 from m2s.errors import InputError
 
 COUNTS = {unetr: 92_784_046, swin_unetr: 62_187_296, uxnet: 53_006_510, mednext: 10_511_246, unet3d: 4_822_057}

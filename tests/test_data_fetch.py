@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from m2s.data import fetch as module
-from m2s.data.fetch import fetch
-from m2s.data.sources import Download
+from m2s.data.get import fetch as module
+from m2s.data.get.fetch import fetch
+from m2s.data.sets.entry import Download
 from m2s.errors import InputError, RunError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)

@@ -60,9 +60,9 @@ def test_sets_as_distributed(tmp_path, case):
     name, images, masks, extension, mask_extension, prefix = case
     make(tmp_path, images, masks, NAMES[name]["all"], extension, mask_extension, prefix)
     for split, count in data.CATALOGUE[name].counts.items():
-        found = data.load(name, split, root=tmp_path)
+        found = data.load_images(name, split, root=tmp_path)
         assert len(found) == count and found.names == NAMES[name][split] and not found.made_up
-    sample = data.load(name, "all", root=tmp_path)[0]
+    sample = data.load_images(name, "all", root=tmp_path)[0]
     assert sample.image.shape == (6, 8, 3) and sample.image.dtype == np.uint8
     assert sample.mask.shape == (6, 8) and sample.mask.dtype == np.uint8
     if "jp" not in mask_extension.lower():
@@ -79,21 +79,21 @@ def test_pranets_layout_with_two_sets_in_one_folder(tmp_path, folders):
         make(tmp_path / "TestDataset" / title, image, mask, NAMES[name]["test"])
     for name, entry in POLYPS.items():
         for split in entry.counts:
-            assert data.load(name, split, root=tmp_path).names == NAMES[name][split]
-    assert len(data.load("kvasir", "all", root=tmp_path)) == 1000
-    assert "TrainDataset" in data.load("kvasir", "train", root=tmp_path).source
+            assert data.load_images(name, split, root=tmp_path).names == NAMES[name][split]
+    assert len(data.load_images("kvasir", "all", root=tmp_path)) == 1000
+    assert "TrainDataset" in data.load_images("kvasir", "train", root=tmp_path).source
 
 
 def test_cvc300_is_found_inside_colondb_and_says_so(tmp_path):
     make(tmp_path, "CVC-ColonDB/images", "CVC-ColonDB/masks", NAMES["colondb"]["test"])
-    found = data.load("cvc300", "test", root=tmp_path)
+    found = data.load_images("cvc300", "test", root=tmp_path)
     assert found.names == tuple(str(i) for i in range(149, 209))
     assert found.source == "CVC-300 as part of CVC-ColonDB (frames of PraNet's list) in CVC-ColonDB"
 
 
 def test_root_may_be_the_folder_of_the_set_itself(tmp_path):
     make(tmp_path / "sample", "Original", "Ground Truth", ["1", "300"], "tif", "tif")
-    assert data.load("clinicdb", "all", root=tmp_path / "sample").names == ("1", "300")
+    assert data.load_images("clinicdb", "all", root=tmp_path / "sample").names == ("1", "300")
 
 
 def test_masks_are_cut_at_127_and_masks_of_0_and_1_are_taken_as_they_are(tmp_path):
@@ -116,7 +116,7 @@ def test_limit_is_a_seeded_part(tmp_path):
     make(tmp_path, "CVC-ClinicDB/Original", "CVC-ClinicDB/Ground Truth", NAMES["clinicdb"]["all"])
 
     def names(limit, seed):
-        return set(data.load("clinicdb", "test", root=tmp_path, limit=limit, seed=seed).names)
+        return set(data.load_images("clinicdb", "test", root=tmp_path, limit=limit, seed=seed).names)
 
     assert names(5, 0) < names(9, 0) < set(NAMES["clinicdb"]["test"])
     assert len(names(9, 0)) == 9 and names(9, 0) != names(9, 1)
@@ -126,20 +126,20 @@ def test_limit_is_a_seeded_part(tmp_path):
 def test_joined_sets_and_fingerprints(tmp_path):
     make(tmp_path, "CVC-ClinicDB/Original", "CVC-ClinicDB/Ground Truth", NAMES["clinicdb"]["all"])
     make(tmp_path, "ETIS/images", "ETIS/masks", NAMES["etis"]["all"])
-    a, b = data.load("clinicdb", "test", root=tmp_path), data.load("etis", "test", root=tmp_path)
+    a, b = data.load_images("clinicdb", "test", root=tmp_path), data.load_images("etis", "test", root=tmp_path)
     both = a + b
     assert len(both) == 62 + 196 and both[62].name == "1" and both.name == "clinicdb+etis" and both.split == "test"
     assert len({a.fingerprint, b.fingerprint, both.fingerprint, (b + a).fingerprint}) == 4
-    assert data.load("etis", "test", root=tmp_path).fingerprint == b.fingerprint
+    assert data.load_images("etis", "test", root=tmp_path).fingerprint == b.fingerprint
     (tmp_path / "ETIS/images/7.png").write_bytes(encoded(IMAGE, "PNG") + b" ")
-    assert data.load("etis", "test", root=tmp_path).fingerprint != b.fingerprint
+    assert data.load_images("etis", "test", root=tmp_path).fingerprint != b.fingerprint
     with pytest.raises(InputError, match="cannot join made-up with real"):
-        a + data.load("etis", "test", limit=2)
+        a + data.load_images("etis", "test", limit=2)
 
 
 def error(**arguments) -> str:
     with pytest.raises(InputError) as caught:
-        found = data.load(**arguments)
+        found = data.load_images(**arguments)
         for i in range(len(found)):
             found[i]
     message = str(caught.value)
@@ -189,7 +189,7 @@ def test_images_without_masks_and_the_other_way_round(tmp_path):
         "CVC-ClinicDB: 1 of the 550 images of CVC-ClinicDB's train split are missing (9); fetch the whole set, or take "
         "what is there with split 'all'"
     )
-    assert len(data.load("clinicdb", "all", root=root)) == 611
+    assert len(data.load_images("clinicdb", "all", root=root)) == 611
     fill(images, ["1"], IMAGE, "bmp")
     assert error(name="clinicdb", root=root) == f"two files for the name '1' in {images}: 1.bmp and 1.png"
 
@@ -213,7 +213,7 @@ def test_broken_files(tmp_path):
     assert error(name="colondb", split="all", root=root) == (
         f"{root / 'masks/1.png'} is 8×6 pixels, but its image {path} is 64×64"
     )
-    found = data.load("colondb", "all", root=root)
+    found = data.load_images("colondb", "all", root=root)
     path.unlink()
     with pytest.raises(InputError, match=r"cannot read .*1\.jpg: No such file or directory"):
         found[0]

@@ -24,7 +24,7 @@ def put(path, array=None):
 
 def error(*arguments, **named) -> str:
     with pytest.raises(InputError) as caught:
-        data.load(*arguments, **named)
+        data.load_images(*arguments, **named)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -37,7 +37,7 @@ def test_busi(tmp_path):
         for debris in (f"._{kind} (1).png", ".DS_Store", "Thumbs.db", f"__MACOSX/._{kind} (1).png"):
             put(folder / debris)
     put(folder.parent / "benign" / "benign (1)_mask_1.png", MASK[::-1])
-    found = data.load("busi", "all", root=tmp_path / "archive")
+    found = data.load_images("busi", "all", root=tmp_path / "archive")
     assert found.names == ("benign (1)", "malignant (1)", "normal (1)")
     assert [(i.group, len(i.masks)) for i in found.items] == [("benign", 2), ("malignant", 1), ("normal", 1)]
     assert found[0].mask.sum() == 16
@@ -78,11 +78,11 @@ def test_layouts_as_distributed(tmp_path, name):
     path, images, masks, stem, group = CASES[name]
     put(tmp_path / path.format(images, "BMP"), IMAGE)
     put(tmp_path / path.format(masks, "png"), MASK)
-    found = data.load(name, "all", root=tmp_path)
+    found = data.load_images(name, "all", root=tmp_path)
     assert found.names == (stem,) and found.items[0].group == group
     assert np.array_equal(found[0].mask, MASK > 0)
     if data.CATALOGUE[name].rule == "folders":
-        assert data.load(name, "train", root=tmp_path).names == (stem,)
+        assert data.load_images(name, "train", root=tmp_path).names == (stem,)
         assert "nothing for" in error(name, "test", root=tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_layouts_as_distributed(tmp_path, name):
 def test_isic_also_without_a_folder_of_its_own(tmp_path, folder):
     put(tmp_path / f"{folder}ISIC2018_Task1-2_Training_Input/ISIC_0000001.jpg", IMAGE)
     put(tmp_path / f"{folder}ISIC2018_Task1_Training_GroundTruth/ISIC_0000001_segmentation.png", MASK)
-    assert data.load("isic2018", "all", root=tmp_path).names == ("ISIC_0000001",)
+    assert data.load_images("isic2018", "all", root=tmp_path).names == ("ISIC_0000001",)
 
 
 def test_goals_and_images_with_secret_masks(tmp_path):
@@ -100,7 +100,7 @@ def test_goals_and_images_with_secret_masks(tmp_path):
         np.repeat([[255, 0, 80, 160]], 6, 0).astype(np.uint8).repeat(2, 1),
     )
     put(tmp_path / "GOALS2022-Train/Validation/Image/0101.png", IMAGE)
-    found = data.load("goals", "train", root=tmp_path)
+    found = data.load_images("goals", "train", root=tmp_path)
     assert found.names == ("0001",) and np.unique(found[0].mask).tolist() == [0, 1, 2, 3]
 
 
@@ -129,7 +129,7 @@ def test_volumes(tmp_path, name, image, label, stem):
     put(tmp_path / image, VOLUME)
     put(tmp_path / label, (VOLUME + 1).astype(np.uint8))
     put((tmp_path / image).parent / f"._{(tmp_path / image).name}")
-    found = data.load(name, "all", root=tmp_path)
+    found = data.load_images(name, "all", root=tmp_path)
     assert found.names == (stem,) and found[0].image.shape == found[0].mask.shape == (5, 4, 3)
     assert found[0].image.dtype == np.float32 and found[0].mask.dtype == np.uint8
     with pytest.raises(InputError, match="holds volumes; a TensorSet takes images"):
@@ -142,7 +142,7 @@ def test_prepared_sets_are_found_first(tmp_path):
     put(tmp_path / "nr206/masks/a.png", MASK // 255 * 8)
     manifest = tmp_path / "nr206/manifest.csv"
     manifest.write_text("name,file,mask,split,group\na (1),images/a.png,masks/a.png,train;x,p1\n")
-    found = data.load("nr206", "train", root=tmp_path)
+    found = data.load_images("nr206", "train", root=tmp_path)
     assert found.names == ("a (1)",) and found.items[0].group == "p1" and found[0].mask.max() == 8
     assert error("nr206", "val", root=tmp_path) == f"{manifest} has no images of the split 'val'; it has train, x, all"
     (tmp_path / "nr206/masks/a.png").unlink()
@@ -155,7 +155,7 @@ def test_prepared_sets_are_found_first(tmp_path):
 
 def test_absent_and_wrong(tmp_path):
     with pytest.raises(NotFound, match=r"no BUSI in .*expected Dataset_BUSI_with_GT"):
-        data.load("busi", "all", root=tmp_path)
+        data.load_images("busi", "all", root=tmp_path)
     put(tmp_path / "Task04_Hippocampus/readme.txt")
     folder = tmp_path / "Task04_Hippocampus"
     assert error("hippocampus", "all", root=tmp_path).startswith(f"{folder} has the wrong layout: expected ")

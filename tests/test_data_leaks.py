@@ -55,7 +55,7 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def plain() -> data.ImageSet:
-    found = data.load("kvasir", "train", limit=16)
+    found = data.load_images("kvasir", "train", limit=16)
     return dataclasses.replace(found, items=tuple(Kept(item.name, item.read()) for item in found.items))
 
 
@@ -86,7 +86,7 @@ def test_every_kind_of_copy_is_found_and_nothing_else(plain, copies):
 
 
 def test_false_alarms_among_made_up_images():
-    pairs = leaks(data.load("clinicdb", "test", limit=60), threshold=256)
+    pairs = leaks(data.load_images("clinicdb", "test", limit=60), threshold=256)
     assert len(pairs) == 60 * 59 // 2
     assert pairs.distance.min() > 2 * THRESHOLD, "images that differ are far from the threshold"
 
@@ -133,24 +133,24 @@ def test_a_memory_scores_where_test_images_were_trained_on(plain, copies):
 
 
 def test_colondb_has_17_groups_of_equal_images(real_data):
-    pairs = leaks(data.load("colondb", "all", root=real_data))
+    pairs = leaks(data.load_images("colondb", "all", root=real_data))
     found = groups(pairs[pairs.kind == "exact"])
     assert len(found) == 17
     assert sum(map(len, found)) == 51, "so 34 images are repeats of another"
 
 
 def test_busi_has_one_picture_as_benign_and_malignant(real_data):
-    pairs = leaks(data.load("busi", "all", root=real_data))
+    pairs = leaks(data.load_images("busi", "all", root=real_data))
     exact = pairs[pairs.kind == "exact"]
     assert [{row.a, row.b} for row in exact.itertuples()] == [{"benign (433)", "malignant (145)"}]
     assert len(pairs) > 100, "many images of one patient are all but equal"
 
 
 def test_cvc300_is_inside_colondb(real_data):
-    small = dataclasses.replace(data.load("cvc300", "test", root=real_data), name="renamed")
+    small = dataclasses.replace(data.load_images("cvc300", "test", root=real_data), name="renamed")
     items = tuple(Changed(f"frame {item.name}", item, CHANGES["equal"]) for item in small.items)
     small = dataclasses.replace(small, items=items, fingerprint="renamed")
-    pairs = leaks({"colondb": data.load("colondb", "all", root=real_data), "cvc300": small})
+    pairs = leaks({"colondb": data.load_images("colondb", "all", root=real_data), "cvc300": small})
     across = pairs[(pairs.split_a != pairs.split_b) & (pairs.kind == "exact")]
     assert set(across.b) == {f"frame {i}" for i in range(149, 209)}
     assert {f"frame {a}" for a in across.a} >= set(across.b)
@@ -158,7 +158,7 @@ def test_cvc300_is_inside_colondb(real_data):
 
 def test_near_pairs_of_kvasir(real_data):
     """Four pairs in the whole set, all in the training part; here with a twentieth of the others, to be quick."""
-    whole = data.load("kvasir", "all", root=real_data)
+    whole = data.load_images("kvasir", "all", root=real_data)
     known = {
         ("cju886ryxnsl50801r93jai7q", "cju8amfdtqi4x09871tygrgqe"),
         ("cju30bmab08bi0835mvlr6e0r", "cju77k828z46w0871r0avuoo9"),

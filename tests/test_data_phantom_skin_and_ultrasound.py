@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from m2s import data
-from m2s.data import phantom_skin, phantom_ultrasound
+from m2s.phantoms import skin as phantom_skin
+from m2s.phantoms import ultrasound
+from m2s.phantoms import ultrasound as phantom_ultrasound
 
 PAINTERS = {name: module for module in (phantom_ultrasound, phantom_skin) for name in module.STYLES}
-GREY = tuple(phantom_ultrasound.STYLES)
+GREY = tuple(ultrasound.STYLES)
 
 
 def painted(name: str, index: int, size: tuple[int, int] = (176, 224)) -> tuple[np.ndarray, np.ndarray]:
@@ -39,10 +41,10 @@ def test_the_same_seed_gives_the_same_image_and_another_one_another(name):
 
 @pytest.mark.parametrize("name", PAINTERS)
 def test_they_are_found_by_the_name_of_their_set(name):
-    found = data.load(name, "all", limit=2, seed=4)
+    found = data.load_images(name, "all", limit=2, seed=4)
     assert found.made_up and "made-up" in found.title and found[0].name.startswith(name)
     assert found[0].image.shape[:2] in PAINTERS[name].STYLES[name].sizes
-    assert np.array_equal(found[1].image, data.load(name, "all", limit=2, seed=4)[1].image)
+    assert np.array_equal(found[1].image, data.load_images(name, "all", limit=2, seed=4)[1].image)
 
 
 def test_only_busi_has_images_without_a_tumour(samples):

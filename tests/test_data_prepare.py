@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from m2s import data
-from m2s.data import prepare as module
-from m2s.data.prepare import check, manifest, prepare
+from m2s.data.get import prepare as module
+from m2s.data.get.manifest import manifest
+from m2s.data.get.prepare import find_problems, prepare_set
 from m2s.errors import InputError, NotFound
 
 NAMES = data.CATALOGUE["cvc300"].names["all"]
@@ -39,8 +40,8 @@ def raw(tmp_path):
 
 
 def test_pixels_and_ordinary_files_stay_as_they_are(raw, tmp_path, capsys):
-    before = {s.name: s for s in data.load("cvc300", "all", root=raw)}
-    folder = prepare("cvc300", raw, tmp_path / "out")
+    before = {s.name: s for s in data.load_images("cvc300", "all", root=raw)}
+    folder = prepare_set("cvc300", raw, tmp_path / "out")
     assert folder == tmp_path / "out/cvc300"
     assert capsys.readouterr().err == f"CVC-300: 60 images prepared in {folder}\n"
     rows = pd.read_csv(folder / "manifest.csv", dtype={"name": str})
@@ -56,16 +57,16 @@ def test_pixels_and_ordinary_files_stay_as_they_are(raw, tmp_path, capsys):
     assert (folder / f"images/{NAMES[0]}.png").read_bytes() == (originals / f"{NAMES[0]}.png").read_bytes()
     with Image.open(folder / f"images/{NAMES[16]}.png") as deep:
         assert deep.mode == "L" and deep.getextrema() == (0, 255), "16 bits are scaled to 8"
-    assert check("cvc300", tmp_path / "out") == []
+    assert find_problems("cvc300", tmp_path / "out") == []
 
 
 def test_a_prepared_set_is_loaded_and_left_alone(raw, tmp_path):
-    folder = prepare("cvc300", raw, tmp_path / "out")
+    folder = prepare_set("cvc300", raw, tmp_path / "out")
     stamp = (folder / "manifest.csv").stat().st_mtime_ns
     shutil.rmtree(raw)
-    assert prepare("cvc300", raw, tmp_path / "out") == folder
+    assert prepare_set("cvc300", raw, tmp_path / "out") == folder
     assert (folder / "manifest.csv").stat().st_mtime_ns == stamp
-    found = data.load("cvc300", "test", root=tmp_path / "out")
+    found = data.load_images("cvc300", "test", root=tmp_path / "out")
     assert found.names == NAMES and set(np.unique(found[0].mask)) == {0, 1}
 
 
@@ -73,9 +74,9 @@ def test_what_a_killed_run_left_is_cleared(raw, tmp_path):
     debris = tmp_path / "out/.cvc300.partial/images/half.png"
     debris.parent.mkdir(parents=True)
     debris.write_bytes(b"half")
-    prepare("cvc300", raw, tmp_path / "out")
+    prepare_set("cvc300", raw, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["cvc300"]
-    assert check("cvc300", tmp_path / "out") == []
+    assert find_problems("cvc300", tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
@@ -85,24 +86,24 @@ def test_a_full_disk_or_an_interruption_leaves_nothing(raw, tmp_path, monkeypatc
 
     monkeypatch.setattr(module.shutil, "copyfile", fail)
     with pytest.raises((InputError, KeyboardInterrupt)) as caught:
-        prepare("cvc300", raw, tmp_path / "out")
+        prepare_set("cvc300", raw, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     if isinstance(fault, OSError):
         where = tmp_path / "out"
         wanted = f"cannot prepare CVC-300 in {where}: the disk is full; free some space and run it again"
         assert str(caught.value) == wanted
     monkeypatch.undo()
-    assert check("cvc300", prepare("cvc300", raw, tmp_path / "out").parent) == []
+    assert find_problems("cvc300", prepare_set("cvc300", raw, tmp_path / "out").parent) == []
 
 
 def test_errors_of_the_source_come_before_anything_is_written(raw, tmp_path):
     (raw / f"CVC-300/images/{NAMES[0]}.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match="this is not an image; fetch it again"):
-        prepare("cvc300", raw, tmp_path / "out")
+        prepare_set("cvc300", raw, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     (tmp_path / "out/cvc300").mkdir()
     with pytest.raises(InputError, match=r"exists and is not a prepared set \(no manifest.csv\)"):
-        prepare("cvc300", raw, tmp_path / "out")
+        prepare_set("cvc300", raw, tmp_path / "out")
 
 
 def test_counts_are_compared_and_known_differences_explained(tmp_path, capsys):
@@ -112,18 +113,18 @@ def test_counts_are_compared_and_known_differences_explained(tmp_path, capsys):
         Image.fromarray(image_of(i)).save(images / f"{i}.png")
         Image.fromarray(MASK).save(masks / f"{i}.png")
     with pytest.raises(InputError) as caught:
-        prepare("colondb", tmp_path / "raw", tmp_path / "out")
+        prepare_set("colondb", tmp_path / "raw", tmp_path / "out")
     assert "has 301 images, published are 380" in str(caught.value)
     assert "as first published holds 300" in str(caught.value) and "\n" not in str(caught.value)
     (images / "301.png").unlink(), (masks / "301.png").unlink()
-    folder = prepare("colondb", tmp_path / "raw", tmp_path / "out")
+    folder = prepare_set("colondb", tmp_path / "raw", tmp_path / "out")
     assert "published: 380; the set's own paper has 300 frames" in capsys.readouterr().err
-    assert check("colondb", tmp_path / "out") == []
+    assert find_problems("colondb", tmp_path / "out") == []
     assert set(pd.read_csv(folder / "manifest.csv", keep_default_na=False).split) == {""}, "the split is not whole"
     (images / "7.png").unlink(), (masks / "7.png").unlink()
-    prepare("colondb", tmp_path / "raw", tmp_path / "part", part=True)
+    prepare_set("colondb", tmp_path / "raw", tmp_path / "part", part=True)
     assert "299 images prepared" in capsys.readouterr().err
-    assert "lists 299 images, published are 380" in check("colondb", tmp_path / "part")[0]
+    assert "lists 299 images, published are 380" in find_problems("colondb", tmp_path / "part")[0]
 
 
 def test_file_names_that_systems_forbid_or_take_for_the_same():
@@ -134,8 +135,8 @@ def test_file_names_that_systems_forbid_or_take_for_the_same():
 
 def test_check_names_every_fault_with_its_file(raw, tmp_path):
     with pytest.raises(NotFound, match="no prepared CVC-300 in"):
-        check("cvc300", tmp_path / "out")
-    folder = prepare("cvc300", raw, tmp_path / "out")
+        find_problems("cvc300", tmp_path / "out")
+    folder = prepare_set("cvc300", raw, tmp_path / "out")
     rows = pd.read_csv(folder / "manifest.csv", dtype={"name": str})
     (folder / rows.file[0]).unlink()
     (folder / rows.file[1]).write_bytes(b"changed")
@@ -147,7 +148,7 @@ def test_check_names_every_fault_with_its_file(raw, tmp_path):
     rows.loc[4, "foreground"] = 0.9
     rows.to_csv(folder / "manifest.csv", index=False)
     (folder / "images/stray.png").write_bytes(b"")
-    problems = check("cvc300", tmp_path / "out")
+    problems = find_problems("cvc300", tmp_path / "out")
     again = f"delete {folder} and prepare the set again"
     assert problems[0] == f"{folder / 'images/stray.png'} is not in the manifest; delete it, or {again}"
     assert problems[1] == f"{folder / rows.file[0]} is missing; {again}"
@@ -157,21 +158,21 @@ def test_check_names_every_fault_with_its_file(raw, tmp_path):
     assert "foreground 0.9, not 0.208333" in problems[5] and len(problems) == 6
     assert all("\n" not in p and p.endswith(again) for p in problems)
     (folder / "manifest.csv").write_text("name,file\n")
-    assert check("cvc300", tmp_path / "out") == [
+    assert find_problems("cvc300", tmp_path / "out") == [
         f"{folder / 'manifest.csv'} lacks the columns mask, width, height, …; {again}"
     ]
 
 
 def test_manifest_of_made_up_images():
-    rows = manifest(data.load("kvasir", "train", limit=2))
+    rows = manifest(data.load_images("kvasir", "train", limit=2))
     assert list(rows.split) == ["train", "train"] and list(rows.file) == ["", ""]
     assert rows.foreground.between(0.001, 0.5).all() and (rows.width > 300).all()
 
 
 def test_real_sets(real_data, tmp_path):
     for name, count in (("cvc300", 60), ("covidsemiseg", 98)):
-        folder = prepare(name, real_data, tmp_path)
-        assert check(name, tmp_path) == []
+        folder = prepare_set(name, real_data, tmp_path)
+        assert find_problems(name, tmp_path) == []
         rows = pd.read_csv(folder / "manifest.csv", dtype=str)
         assert len(rows) == count and not rows.split.isna().any()
 
@@ -182,11 +183,11 @@ def test_real_volumes(real_data, tmp_path):
         (small / kind).mkdir(parents=True)
         for path in sorted((real_data / "Task04_Hippocampus" / kind).glob("hippocampus_*"))[:5]:
             shutil.copy(path, small / kind)
-    before = data.load("hippocampus", "all", root=tmp_path / "raw")
-    prepare("hippocampus", tmp_path / "raw", tmp_path / "out", part=True)
-    after = data.load("hippocampus", "all", root=tmp_path / "out")
+    before = data.load_images("hippocampus", "all", root=tmp_path / "raw")
+    prepare_set("hippocampus", tmp_path / "raw", tmp_path / "out", part=True)
+    after = data.load_images("hippocampus", "all", root=tmp_path / "out")
     assert before.names == after.names and len(after) == 5
     for a, b in zip(before, after, strict=True):
         assert np.array_equal(a.image, b.image) and np.array_equal(a.mask, b.mask)
-    problems = check("hippocampus", tmp_path / "out")
+    problems = find_problems("hippocampus", tmp_path / "out")
     assert len(problems) == 1 and "lists 5 images, published are 260" in problems[0]

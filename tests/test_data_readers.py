@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image
 
 from m2s import data
-from m2s.data.readers import FilePair
-from m2s.data.volumes import VolumePair
+from m2s.data.disk.images import FilePair
+from m2s.data.disk.nifti import VolumePair
 from m2s.errors import InputError
 
 NR206 = data.CATALOGUE["nr206"]

@@ -14,7 +14,7 @@ from m2s import data
     ],
 )  # fmt: skip
 def test_counts_and_values(real_data, name, split, count):
-    found = data.load(name, split, root=real_data)
+    found = data.load_images(name, split, root=real_data)
     assert len(found) == count and not found.made_up
     for i in (0, count // 2, count - 1):
         _, image, mask = found[i]
@@ -24,13 +24,16 @@ def test_counts_and_values(real_data, name, split, count):
 
 def test_train_and_test_share_no_name(real_data):
     for name in ("kvasir", "clinicdb"):
-        train, test = (data.load(name, split, root=real_data).names for split in ("train", "test"))
+        train, test = (data.load_images(name, split, root=real_data).names for split in ("train", "test"))
         assert not set(train) & set(test)
-        assert set(train) | set(test) == set(data.load(name, "all", root=real_data).names)
+        assert set(train) | set(test) == set(data.load_images(name, "all", root=real_data).names)
 
 
 def test_cvc300_is_a_part_of_colondb(real_data):
-    small, large = data.load("cvc300", "test", root=real_data), data.load("colondb", "test", root=real_data)
+    small, large = (
+        data.load_images("cvc300", "test", root=real_data),
+        data.load_images("colondb", "test", root=real_data),
+    )
     if "as part of" not in small.source:
         pytest.skip("CVC-300 has a folder of its own here")
     assert set(small.names) < set(large.names)
@@ -41,9 +44,9 @@ def test_tiff_originals(real_data):
     folder = real_data / "CVC-ClinicDB-tif-sample"
     if not folder.is_dir():
         pytest.skip("no TIFF originals of CVC-ClinicDB here")
-    found = data.load("clinicdb", "all", root=folder)
+    found = data.load_images("clinicdb", "all", root=folder)
     assert len(found) == 6
-    whole = data.load("clinicdb", "all", root=real_data)
+    whole = data.load_images("clinicdb", "all", root=real_data)
     for sample in found:
         assert sample.image.shape == (288, 384, 3) and set(np.unique(sample.mask)) == {0, 1}
         other = whole[whole.names.index(sample.name)]
@@ -52,7 +55,7 @@ def test_tiff_originals(real_data):
 
 
 def test_a_limited_set_as_tensors(real_data):
-    tensors = data.TensorSet(data.load("kvasir", "test", root=real_data, limit=4), 64, augment="m2snet")
+    tensors = data.TensorSet(data.load_images("kvasir", "test", root=real_data, limit=4), 64, augment="m2snet")
     image, mask = tensors[0]
     assert image.shape == (3, 64, 64) and 0 < mask.float().mean() < 1
 
@@ -71,8 +74,8 @@ def test_other_sets(real_data, name):
     if not any((real_data / folder).is_dir() for folder in (*entry.folders, entry.title)):
         pytest.skip(f"no {entry.title} here")
     for split, count in OTHERS[name].items():
-        assert len(found := data.load(name, split, root=real_data)) == count
-    found = data.load(name, "all", root=real_data)
+        assert len(found := data.load_images(name, split, root=real_data)) == count
+    found = data.load_images(name, "all", root=real_data)
     seen = set()
     for i in range(0, len(found), max(1, len(found) // 12)):
         _, image, mask = found[i]
@@ -84,7 +87,7 @@ def test_other_sets(real_data, name):
 def test_busi_classes_and_merged_masks(real_data):
     if not (real_data / "Dataset_BUSI_with_GT").is_dir():
         pytest.skip("no BUSI here")
-    items = data.load("busi", "all", root=real_data).items
+    items = data.load_images("busi", "all", root=real_data).items
     counts = {kind: sum(item.group == kind for item in items) for kind in ("benign", "malignant", "normal")}
     assert counts == {"benign": 437, "malignant": 210, "normal": 133}
     several = [item for item in items if len(item.masks) > 1]

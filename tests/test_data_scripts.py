@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from m2s.__main__ import data_script, main
-from m2s.data import load, sources
-from m2s.data.catalogue import CATALOGUE
-from m2s.data.sources import SOURCES, Download, Source
+from m2s.cli.main import data_script, main
+from m2s.data import load_images
+from m2s.data.sets import CATALOGUE, SOURCES
+from m2s.data.sets.entry import Download, Source
 from m2s.paths import ROOT
 
 
@@ -61,7 +61,7 @@ def served(tmp_path, monkeypatch):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "www")) as server:
         url = f"http://127.0.0.1:{server.server_port}/cvc.zip"
-        monkeypatch.setitem(sources.SOURCES, "cvc300", Source(files=(Download(url, "cvc.zip"),)))
+        monkeypatch.setitem(SOURCES, "cvc300", Source(files=(Download(url, "cvc.zip"),)))
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield url
         server.shutdown()
@@ -91,7 +91,7 @@ def test_fetch_unpack_prepare_check_and_again(served, root, capsys):
     assert data_script("cvc300", ["--root", str(root)]) == 0
     assert f"fetching {served}" in capsys.readouterr().out
     assert below(root) == ["cvc300/manifest.csv", "downloads/cvc300/cvc.zip", "downloads/cvc300/cvc.zip.sha256"]
-    images = load("cvc300", "test", root)
+    images = load_images("cvc300", "test", root)
     assert len(images) == 60 and images[0].image.shape == (24, 32, 3) and set(np.unique(images[0].mask)) == {0, 1}
 
     assert data_script("cvc300", ["--root", str(root), "--check"]) == 0
@@ -115,7 +115,7 @@ def test_an_incomplete_archive_is_refused_unless_a_part_is_wanted(root, tmp_path
     assert sorted(p.name for p in root.iterdir()) == ["downloads"]
     assert not (root / "downloads/cvc300/unpacked").exists()
     assert data_script("cvc300", ["--root", str(root), "--part"]) == 0
-    assert len(load("cvc300", "all", root)) == 3
+    assert len(load_images("cvc300", "all", root)) == 3
 
 
 def test_a_set_that_is_there_as_distributed_is_not_fetched(root, tmp_path):
@@ -153,9 +153,9 @@ def test_what_was_put_there_by_hand_and_is_of_no_use(root, capsys, name, content
 
 
 def test_a_link_from_the_page_is_fetched(served, root, monkeypatch, capsys):
-    monkeypatch.setitem(sources.SOURCES, "cvc300", Source(steps=("look at {folder}",)))
+    monkeypatch.setitem(SOURCES, "cvc300", Source(steps=("look at {folder}",)))
     assert data_script("cvc300", ["--root", str(root), "--url", served]) == 0
-    assert len(load("cvc300", "test", root)) == 60
+    assert len(load_images("cvc300", "test", root)) == 60
 
 
 @pytest.mark.parametrize("arguments", [["--chek"], ["--check"], ["--check", "--url", "http://x"], ["more"]])

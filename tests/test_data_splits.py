@@ -5,7 +5,8 @@ from importlib.resources import files
 import pytest
 
 from m2s import data
-from m2s.data import splitting
+from m2s.data.sets.breast import BUSI_TWINS, busi_folds
+from m2s.data.sets.rules import split_clips, split_fifth
 
 CATALOGUE = data.CATALOGUE
 BUSI = [
@@ -44,12 +45,12 @@ def test_lgmsnets_lists_cover_their_sets():
 
 
 def test_busi_folds_follow_their_rule_and_keep_classes_and_twins_together():
-    folds = splitting.busi_folds(BUSI)
+    folds = busi_folds(BUSI)
     names = CATALOGUE["busi"].names
     for k, fold in enumerate(folds, 1):
         assert list(names[f"fold{k}-test"]) == fold
         assert {*names[f"fold{k}-train"]} == {*BUSI} - {*fold}
-        assert len({*splitting.BUSI_TWINS} & {*fold}) in {0, 2}
+        assert len({*BUSI_TWINS} & {*fold}) in {0, 2}
     assert sorted(n for fold in folds for n in fold) == sorted(BUSI)
     for kind in ("benign", "malignant", "normal"):
         counts = [sum(n.startswith(kind) for n in fold) for fold in folds]
@@ -58,9 +59,9 @@ def test_busi_folds_follow_their_rule_and_keep_classes_and_twins_together():
 
 def test_rules():
     names = [f"case_{i:03}" for i in range(12)]
-    parts = splitting.fifth(names[::-1])
+    parts = split_fifth(names[::-1])
     assert parts["test"] == ["case_004", "case_009"] and sorted(parts["train"] + parts["test"]) == names
     groups = [str(i % 10 + 1) for i in range(30)]
-    parts = splitting.clips([f"{i}" for i in range(30)], groups)
+    parts = split_clips([f"{i}" for i in range(30)], groups)
     of = {part: {groups[int(n)] for n in chosen} for part, chosen in parts.items()}
     assert of == {"train": {"1", "2", "3", "4", "5", "6"}, "val": {"7", "8"}, "test": {"9", "10"}}

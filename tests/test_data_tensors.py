@@ -6,13 +6,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from m2s import data
-from m2s.bench import loader_rate
 from m2s.errors import InputError
+from m2s.features.cost import loader_rate
 
 
 @pytest.fixture(scope="module")
 def images() -> data.ImageSet:
-    return data.load("clinicdb", "train", limit=6)
+    return data.load_images("clinicdb", "train", limit=6)
 
 
 def epoch_of(tensors: data.TensorSet, epoch: int, workers: int = 0) -> torch.Tensor:

@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from m2s.data import unpack as module
-from m2s.data.unpack import unpack
+from m2s.data.get import unpack as module
+from m2s.data.get.unpack import unpack
 from m2s.errors import InputError, RunError
 
 

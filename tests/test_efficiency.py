@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import m2s
-from m2s import efficiency
 from m2s.errors import InputError
+from m2s.features.cost import count, measure
 
 COLUMNS = ["Params_M", "FLOPs_G", "FLOPs_ratio", "FPS", "speed_ratio", "speed_low", "speed_high"]
 
@@ -28,7 +28,7 @@ class Sleeps(nn.Module):
 def test_count_is_the_count_by_hand_and_leaves_the_network_as_it_was():
     network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, stride=2), nn.BatchNorm2d(8), nn.Conv2d(8, 2, 1)).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    counted = efficiency.count(network, 10)
+    counted = count(network, 10)
     assert counted["FLOPs_G"] == pytest.approx((27 * 8 + 8 * 2) * 5 * 5 / 1e9)
     assert counted["Params_M"] == pytest.approx((27 * 8 + 8 + 8 + 8 + 16 + 2) / 1e6)
     assert network.training
@@ -50,31 +50,31 @@ class OnTokens(nn.Module):
 def test_attention_is_counted():
     n, c = 16, 16
     projections, products, mlp = n * c * 4 * c, 2 * n * n * c, 2 * n * c * 32
-    counted = efficiency.count(OnTokens(), 4)["FLOPs_G"] * 1e9
+    counted = count(OnTokens(), 4)["FLOPs_G"] * 1e9
     assert counted == pytest.approx(n * 3 * c + projections + products + mlp)
 
 
 def test_the_papers_9_giga_are_msnet_at_256_pixels():
     network = m2s.create_model("msnet", "res2net50d", pretrained=False)
-    assert efficiency.count(network, 256)["FLOPs_G"] == pytest.approx(8.91, abs=0.005)
-    assert efficiency.count(network, 256)["Params_M"] == pytest.approx(27.7, abs=0.05)
+    assert count(network, 256)["FLOPs_G"] == pytest.approx(8.91, abs=0.005)
+    assert count(network, 256)["Params_M"] == pytest.approx(27.7, abs=0.05)
 
 
 def test_measure_takes_turns_and_compares_with_the_reference():
     models = {"M2SNet": lambda: Sleeps(0.02), "slow": lambda: Sleeps(0.06)}
-    table = efficiency.measure(models, size=32, rounds=3)
+    table = measure(models, size=32, rounds=3)
     assert list(table.index) == list(models) and list(table.columns) == COLUMNS
     assert table.loc["M2SNet", ["FLOPs_ratio", "speed_ratio", "speed_low", "speed_high"]].tolist() == [1, 1, 1, 1]
     assert table.loc["slow", "FLOPs_G"] == pytest.approx(15 * 32 * 32 / 1e9)
     assert 0.1 < table.loc["slow", "speed_ratio"] < 0.9
     assert table.loc["slow", "FPS"] < 1 / 0.06
     assert (table["speed_low"] <= table["speed_ratio"]).all() and (table["speed_ratio"] <= table["speed_high"]).all()
-    other = efficiency.measure(models, size=32, rounds=1, reference="slow")
+    other = measure(models, size=32, rounds=1, reference="slow")
     assert other.loc["M2SNet", "speed_ratio"] > 1
 
 
 def test_user_errors():
     with pytest.raises(InputError, match="rounds is 0: give at least 1"):
-        efficiency.measure({"M2SNet": lambda: Sleeps(0)}, size=32, rounds=0)
+        measure({"M2SNet": lambda: Sleeps(0)}, size=32, rounds=0)
     with pytest.raises(InputError, match="unknown reference network 'M2SNet'"):
-        efficiency.measure({"unet": lambda: Sleeps(0)}, size=32)
+        measure({"unet": lambda: Sleeps(0)}, size=32)

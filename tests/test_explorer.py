@@ -11,9 +11,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from m2s import explorer, runs
 from m2s.errors import InputError
-from m2s.training import Recipe
+from m2s.explorer import session
+from m2s.runs.build import build_network
+from m2s.runs.store import MODEL, RECORD
+from m2s.studies.recipe import Recipe
+from m2s.studies.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -21,26 +24,26 @@ def results(tmp_path_factory):
     """A folder of results with an M2SNet and an MSNet, untrained."""
     folder = tmp_path_factory.mktemp("results")
     for model in ("m2snet", "msnet", "unet"):
-        run = runs.Run(data="phantom", model=model, encoder="resnet10t", recipe=Recipe(size=64), pretrained=False)
+        run = Run(data="phantom", model=model, encoder="resnet10t", recipe=Recipe(size=64), pretrained=False)
         torch.manual_seed(0)
         target = folder / "smoke-phantom" / "runs" / run.key
         target.mkdir(parents=True)
-        save_file(run.create().state_dict(), target / runs.MODEL)
-        (target / runs.RECORD).write_text(json.dumps({"settings": asdict(run)}))
+        save_file(build_network(run).state_dict(), target / MODEL)
+        (target / RECORD).write_text(json.dumps({"settings": asdict(run)}))
     return folder
 
 
 @pytest.fixture
 def opened(results):
-    return explorer.Explorer(results=results, size=96)
+    return session.Explorer(results=results, size=96)
 
 
 @pytest.fixture
 def passes(monkeypatch):
     """How often a network has been run."""
     counted = []
-    real = explorer.capture
-    monkeypatch.setattr(explorer, "capture", lambda *args, **kwargs: counted.append(1) or real(*args, **kwargs))
+    real = session.capture
+    monkeypatch.setattr(session, "capture", lambda *args, **kwargs: counted.append(1) or real(*args, **kwargs))
     return counted
 
 
@@ -53,10 +56,10 @@ def below(strip):
 
 
 def test_it_finds_the_runs_that_it_can_show(results, tmp_path):
-    titles = list(explorer.checkpoints(results))
+    titles = list(session.checkpoints(results))
     assert [title.split("-resnet10t")[0] for title in titles] == ["smoke-phantom: m2snet", "smoke-phantom: msnet"]
-    assert explorer.checkpoints(tmp_path) == {}
-    assert explorer.Explorer(results=tmp_path, size=64).first.value == explorer.UNTRAINED
+    assert session.checkpoints(tmp_path) == {}
+    assert session.Explorer(results=tmp_path, size=64).first.value == session.UNTRAINED
 
 
 def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
@@ -84,7 +87,7 @@ def test_two_networks_side_by_side(opened, passes):
     assert len(pictures(tab.rows["A"])) == 7 and len(pictures(tab.rows["B"])) == 5  # MSNet compares at one scale
     tab.network.value = "B"
     assert tab.maps.value != maps and len(passes) == 2
-    opened.second.value = explorer.NONE
+    opened.second.value = session.NONE
     assert pictures(tab.rows["B"]) == [] and list(opened.captures) == ["A"]
 
 
@@ -149,4 +152,4 @@ def test_an_image_of_your_own(opened):
 
 def test_unknown_data_is_told_in_one_line(tmp_path, results):
     with pytest.raises(InputError, match=r"data set kvasir not found in .*; there are: none"):
-        explorer.Explorer(data=tmp_path, results=results)
+        session.Explorer(data=tmp_path, results=results)

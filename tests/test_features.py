@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import m2s
-from m2s import features
 from m2s.errors import InputError
+from m2s.features.capture import channel_spectrum, effective_rank, principal_components, receptive_fields
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
 
@@ -134,7 +134,7 @@ def test_receptive_field_of_plain_convolutions_by_hand():
     model = network("msnet", wiring="paper")
     model.encoder = Plain()
     model.reduce = nn.ModuleDict({str(i): nn.Conv2d(8, 64, 3, padding=1) for i in range(1, 6)})
-    fields = features.receptive_fields(model)
+    fields = receptive_fields(model)
     assert [fields[f"E^{i}"] for i in range(1, 6)] == [3, 3, 3 + 2 * 4, 3 + 2 * 4 + 2 * 8, 3 + 2 * 4 + 2 * 8 + 2 * 16]
     assert fields["MS_1^1"] == 3 + 2 * 4 and fields["MS_1^5"] == fields["E^5"] + 2 * 32
     # a unit of two features of one stride: the same window, and its 3×3 convolution adds two pixels of stride 4
@@ -146,12 +146,12 @@ def test_receptive_field_of_plain_convolutions_by_hand():
 def test_global_pooling_sees_the_whole_image():
     torch.manual_seed(0)
     model = m2s.create_model("msnet", encoder="mobilenetv3_small_050", pretrained=False).eval()
-    fields = features.receptive_fields(model, width=1024)
+    fields = receptive_fields(model, width=1024)
     assert fields["E^5"] == math.inf
 
 
 def rank(feature):
-    return features.effective_rank(features.channel_spectrum(feature))
+    return effective_rank(channel_spectrum(feature))
 
 
 def test_spectrum_and_components_of_known_features():
@@ -159,9 +159,9 @@ def test_spectrum_and_components_of_known_features():
     assert rank(one.repeat(8, 1, 1)) == pytest.approx(1)
     noise = torch.randn(4, 200, 200, generator=torch.Generator().manual_seed(0))
     assert rank(noise) == pytest.approx(4, abs=0.01)
-    assert features.channel_spectrum(noise).sum() == pytest.approx(1)
+    assert channel_spectrum(noise).sum() == pytest.approx(1)
     mixed = torch.cat([3 * noise[:1], -3 * noise[:1], 0.1 * noise[1:2]])
-    maps = features.principal_components(mixed)
+    maps = principal_components(mixed)
     assert np.corrcoef(maps[0].flatten(), noise[0].flatten())[0, 1] ** 2 > 0.999
     assert maps[0].var() > maps[1].var() > 0 and not maps[2].abs().max() > 1e-3
     assert rank(torch.zeros(3, 4, 4)) == pytest.approx(1, abs=1e-3)

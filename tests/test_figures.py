@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from m2s import figures, provenance
-from m2s.data import load
+from m2s.data import load_images
 
 MASK = np.zeros((24, 32), dtype=np.uint8)
 MASK[6:18, 8:20] = 1
@@ -80,7 +80,7 @@ def test_overlay_draws_each_class():
 
 def test_save_carries_metadata(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "USED", {})
-    images = load("kvasir", "test", limit=2)
+    images = load_images("kvasir", "test", limit=2)
     fig, ax = plt.subplots()
     ax.plot([0, 1])
     png, pdf = figures.save(fig, tmp_path / "deep" / "04_curve.v2", profile="lab", seeds=[1, 2], path=tmp_path)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from m2s import create_model
-from m2s.efficiency import count
 from m2s.errors import InputError
+from m2s.features.cost import count
 from m2s.lgmsnet import GMS, LMS, from_sequences, to_sequences
 
 GOLDEN = Path(__file__).parent / "golden"

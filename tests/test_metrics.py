@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from m2s.errors import InputError
-from m2s.metrics import CONVENTIONS, curves, evaluate, evaluate_folders, report, score, summary
+from m2s.metrics.conventions import CONVENTIONS, curves, evaluate, report, score, summary
+from m2s.metrics.folders import evaluate_folders
 
 # Four foreground pixels in the middle; the map finds them with 1, 0.8, 0.6 and 0.4, and has 0.5 below them.
 MASK = np.zeros((4, 4), dtype=np.uint8)

@@ -9,10 +9,10 @@ from hypothesis.extra.numpy import arrays
 
 from m2s.data import read_image, read_mask
 from m2s.errors import InputError
-from m2s.metrics import score
-from m2s.metrics_boundary import boundary, edge_distance
-from m2s.metrics_cases import case_scores, layer_scores
-from m2s.metrics_overlap import overlap
+from m2s.metrics.boundary import boundary, edge_distance
+from m2s.metrics.cases import case_scores, layer_scores
+from m2s.metrics.conventions import score
+from m2s.metrics.overlap import overlap
 
 # Four foreground pixels in the middle; the map finds three of them and one pixel below them.
 MASK = np.zeros((4, 4), dtype=np.uint8)

@@ -12,10 +12,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import m2s
-from m2s.bench import with_dense_filters
 from m2s.errors import InputError
+from m2s.features.cost import with_dense_filters
 from m2s.losses import structure_loss
-from m2s.network import WIRING_PARTS, released_name
+from m2s.m2snet import WIRING_PARTS
+from m2s.released import released_name
 from m2s.units import MultiScaleDifference
 
 GOLDEN = Path(__file__).parent / "golden"

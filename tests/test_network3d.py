@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from m2s.encoders import DEPTHS, ResNet3D
 from m2s.errors import InputError
-from m2s.features import capture
-from m2s.network3d import DEPTHS, M2SNet3D, MSNet3D, ResNet3D
+from m2s.features.capture import capture
+from m2s.m2snet import M2SNet3D, MSNet3D
 from m2s.units import MultiScaleDifference, PaperFilter, ReleasedFilter, SubtractionUnit, fixed_kernel
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

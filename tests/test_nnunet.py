@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from m2s import data, nnunet
+from m2s import data
 from m2s.errors import InputError
+from m2s.nnunet import run
 
 needs_nnunet = pytest.mark.skipif(
     find_spec("nnunetv2") is None, reason="nnU-Net is not installed (pip install 'm2s[nnunet]'): it is not in the lock"
@@ -21,13 +22,13 @@ needs_nnunet = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def train() -> data.ImageSet:
-    return data.load("kvasir", "train", limit=2) + data.load("clinicdb", "train", limit=1)
+    return data.load_images("kvasir", "train", limit=2) + data.load_images("clinicdb", "train", limit=1)
 
 
 @pytest.fixture(scope="module")
 def raw(train, tmp_path_factory):
-    tests = [data.load("etis", "test", limit=2)]
-    return nnunet.write_raw(train, tests, tmp_path_factory.mktemp("raw") / "Dataset901_Phantom", size=64)
+    tests = [data.load_images("etis", "test", limit=2)]
+    return run.write_raw(train, tests, tmp_path_factory.mktemp("raw") / "Dataset901_Phantom", size=64)
 
 
 def test_the_raw_layout_is_what_nnunet_reads(raw, train):
@@ -37,7 +38,7 @@ def test_the_raw_layout_is_what_nnunet_reads(raw, train):
     assert described["numTraining"] == 3 and described["file_ending"] == ".png" and described["made_up"] is True
     assert not list(raw.parent.glob(".*.partial"))
     cases = pd.read_csv(raw / "cases.csv", dtype=str)
-    assert list(cases["image"]) == [*train.names, *data.load("etis", "test", limit=2).names]
+    assert list(cases["image"]) == [*train.names, *data.load_images("etis", "test", limit=2).names]
     for part, dataset in (("Tr", "kvasir+clinicdb"), ("Ts", "etis")):
         listed = cases[cases["part"] == part]
         assert set(listed["dataset"]) == {dataset}
@@ -51,14 +52,14 @@ def test_training_pairs_are_shrunk_together_and_test_labels_keep_their_size(raw,
     assert image.mode == "RGB" and label.mode == "L" and max(image.size) == 64 and label.size == image.size
     assert set(np.unique(label)) == {0, 1}
     assert np.asarray(label).mean() == pytest.approx(train[0].mask.mean(), abs=0.01)
-    sample = data.load("etis", "test", limit=2)[1]
+    sample = data.load_images("etis", "test", limit=2)[1]
     assert max(Image.open(raw / "imagesTs" / "etis-0001_0000.png").size) == 64
     np.testing.assert_array_equal(Image.open(raw / "labelsTs" / "etis-0001.png"), sample.mask)
 
 
 def test_without_a_size_images_are_written_as_they_are(tmp_path):
-    images = data.load("goals", "train", limit=1)
-    folder = nnunet.write_raw(images, [], tmp_path / "Dataset902_Layers")
+    images = data.load_images("goals", "train", limit=1)
+    folder = run.write_raw(images, [], tmp_path / "Dataset902_Layers")
     np.testing.assert_array_equal(Image.open(folder / "imagesTr" / "goals-0000_0000.png"), images[0].image)
     np.testing.assert_array_equal(Image.open(folder / "labelsTr" / "goals-0000.png"), images[0].mask)
     labels = json.loads((folder / "dataset.json").read_text())["labels"]
@@ -69,17 +70,17 @@ def test_the_layout_is_written_whole_or_not_at_all(train, raw, tmp_path, monkeyp
     for folder, others, message in (
         (tmp_path / "Polyps", [], "for instance Dataset901_Polyps"),
         (raw, [], "is there already"),
-        (tmp_path / "Dataset903_Mixed", [data.load("goals", "train", limit=1)], "the same classes"),
+        (tmp_path / "Dataset903_Mixed", [data.load_images("goals", "train", limit=1)], "the same classes"),
     ):
         with pytest.raises(InputError, match=message):
-            nnunet.write_raw(train, others, folder)
+            run.write_raw(train, others, folder)
 
     def full(*args, **settings):
         raise OSError("the disk is full")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     with pytest.raises(InputError, match="Dataset904_Full: the disk is full"):
-        nnunet.write_raw(train, [], tmp_path / "Dataset904_Full")
+        run.write_raw(train, [], tmp_path / "Dataset904_Full")
     assert not list(tmp_path.iterdir())
 
 
@@ -87,14 +88,14 @@ def test_predictions_are_scored_at_the_masks_own_size_and_kept(raw, tmp_path):
     for index in range(2):  # perfect at the images' size, but for the loss of detail
         mask = Image.open(raw / "labelsTs" / f"etis-000{index}.png")
         mask.resize((64, 51), Image.Resampling.NEAREST).save(tmp_path / f"etis-000{index}.png")
-    scores = nnunet.score_predictions(raw, tmp_path)
+    scores = run.score_predictions(raw, tmp_path)
     assert list(scores["dataset"]) == ["etis", "etis"]
     assert scores["mDice"].between(0.75, 0.999).all() and scores["MAE"].max() < 0.02
     np.testing.assert_allclose(scores["mDice"], scores["Dice"], atol=1e-4)  # maps of 0 and 1: nothing soft is left
 
-    path = nnunet.keep_scores(scores, "nnU-Net", "first", tmp_path)
-    nnunet.keep_scores(scores, "M2SNet (nnU-Net framework)", "other", tmp_path)
-    nnunet.keep_scores(scores.assign(mDice=0.5), "nnU-Net", "second", tmp_path)
+    path = run.keep_scores(scores, "nnU-Net", "first", tmp_path)
+    run.keep_scores(scores, "M2SNet (nnU-Net framework)", "other", tmp_path)
+    run.keep_scores(scores.assign(mDice=0.5), "nnU-Net", "second", tmp_path)
     kept = pd.read_csv(path)
     assert kept.groupby("row")["settings"].first().to_dict() == {
         "nnU-Net": "second",
@@ -104,30 +105,30 @@ def test_predictions_are_scored_at_the_masks_own_size_and_kept(raw, tmp_path):
 
     (tmp_path / "etis-0001.png").unlink()
     with pytest.raises(InputError, match="1 of 2 predictions are missing"):
-        nnunet.score_predictions(raw, tmp_path)
+        run.score_predictions(raw, tmp_path)
     with pytest.raises(InputError, match="holds no cases"):
-        nnunet.score_predictions(tmp_path, tmp_path)
+        run.score_predictions(tmp_path, tmp_path)
 
 
 def test_the_command_writes_and_tells_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("nnUNet_raw", str(tmp_path))
     words = ["write", "Dataset901_Busi", "--train", "busi/fold1-train", "--test", "busi/fold1-test"]
-    assert nnunet.main([*words, "--train-limit", "2", "--test-limit", "1", "--size", "32"]) == 0
+    assert run.main([*words, "--train-limit", "2", "--test-limit", "1", "--size", "32"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "Dataset901_Busi")
     assert len(pd.read_csv(tmp_path / "Dataset901_Busi" / "cases.csv")) == 3
-    assert nnunet.main(["trainers"]) == 0
+    assert run.main(["trainers"]) == 0
     assert (tmp_path / capsys.readouterr().out.strip() / "m2s_trainers.py").is_file()
-    assert nnunet.main(["short", "Dataset901_Busi", "--trainer", "M2SNetTrainr"]) == 2
+    assert run.main(["short", "Dataset901_Busi", "--trainer", "M2SNetTrainr"]) == 2
     assert "did you mean M2SNetTrainer" in capsys.readouterr().err
     monkeypatch.delenv("nnUNet_raw")
-    assert nnunet.main(words) == 2
+    assert run.main(words) == 2
     assert "set nnU-Net's folders first" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec("nnunetv2") is not None, reason="nnU-Net is installed")
 def test_without_nnunet_one_line_says_how_to_get_it(monkeypatch):
     with pytest.raises(InputError, match="pip install 'm2s\\[nnunet\\]'"):
-        nnunet.short_run("Dataset901_Phantom", "M2SNetTrainer", 1, 1)
+        run.short_run("Dataset901_Phantom", "M2SNetTrainer", 1, 1)
     with pytest.raises(InputError, match="pip install 'm2s\\[nnunet\\]'"):
         import m2s.nnunet_trainers.m2s_trainers  # noqa: F401
 
@@ -139,7 +140,7 @@ def test_the_trainers_give_our_networks_for_rgb_images_only():
     import torch
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-    from m2s.nnunet_trainers import m2s_trainers
+    from m2s.nnunet.trainers import m2s_trainers
 
     flat, deep = SimpleNamespace(patch_size=(64, 64)), SimpleNamespace(patch_size=(16, 64, 64))
     for name in ("M2SNetTinyTrainer", "UNetTinyTrainer"):
@@ -152,7 +153,7 @@ def test_the_trainers_give_our_networks_for_rgb_images_only():
             trainer.build_network_architecture(None, deep, 3, 4)
         with pytest.raises(InputError, match="RGB images of 3 channels"):
             trainer.build_network_architecture(None, flat, 1, 4)
-    assert all(hasattr(m2s_trainers, name) for name in nnunet.ROWS)
+    assert all(hasattr(m2s_trainers, name) for name in run.ROWS)
 
 
 @needs_nnunet
@@ -168,7 +169,7 @@ def test_nnunet_plans_trains_and_predicts_with_each_trainer(trainer, tmp_path):
             [sys.executable, "-m", "m2s.nnunet", *words], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-    kept = pd.read_csv(tmp_path / "ours" / "smoke-phantom" / "tables" / nnunet.SCORES)
-    assert set(kept["row"]) == {nnunet.ROWS[trainer]} and list(kept["dataset"]) == ["etis", "etis"]
+    kept = pd.read_csv(tmp_path / "ours" / "smoke-phantom" / "tables" / run.SCORES)
+    assert set(kept["row"]) == {run.ROWS[trainer]} and list(kept["dataset"]) == ["etis", "etis"]
     assert kept[["mDice", "MAE"]].apply(lambda c: c.between(0, 1)).all(axis=None)
     assert f"{trainer}, fold all" in kept["settings"][0] and "1 epochs of 2 batches" in kept["settings"][0]

@@ -5,8 +5,8 @@ import re
 import pandas as pd
 import pytest
 
-from m2s import published
 from m2s.errors import InputError
+from m2s.studies import published
 
 POLYP = ["U-Net", "U-Net++", "Attention U-Net", "UTNet", "TransUNet", "SFA", "PraNet", "MSNet", "M2SNet"]
 SHARED = [(n, n) for n in range(1, 7)] + [(7, 10), (8, 14)]  # first version's table, revised version's
@@ -138,11 +138,11 @@ EXPECTED = {
 
 
 def cells(table: str) -> pd.DataFrame:
-    return published.load(table).set_index(["row", "dataset", "metric"], verify_integrity=True)
+    return published.load_table(table).set_index(["row", "dataset", "metric"], verify_integrity=True)
 
 
 def test_every_table_is_there_and_no_other():
-    assert published.tables() == sorted(EXPECTED)
+    assert published.list_tables() == sorted(EXPECTED)
 
 
 @pytest.mark.parametrize("table", EXPECTED)
@@ -170,7 +170,7 @@ def test_every_cell_is_a_printed_number_or_says_why_not(table):
     assert (text.loc[empty, "doubt"] != "").all()
     assert text.loc[~empty, "value"].str.fullmatch(r"[+-]?\d+(\.\d+)?").all()
     assert text["spread"].str.fullmatch(r"(\d+\.\d+)?").all()
-    assert published.load(table)["value"].isna().equals(empty)
+    assert published.load_table(table)["value"].isna().equals(empty)
 
 
 @pytest.mark.parametrize("first, second", SHARED)
@@ -200,17 +200,17 @@ def test_printed_gains_follow_from_the_cells_or_are_in_doubt():
 
 def test_the_readme_counts_what_the_files_hold():
     readme = (published.FOLDER / "README.md").read_text()
-    for table in published.tables():
+    for table in published.list_tables():
         line = next(line for line in readme.splitlines() if line.startswith(f"| `{table}.csv`"))
         counts = [int(number) for number in line.strip("| ").split(" | ")[-5:]]
-        frame = published.load(table)
+        frame = published.load_table(table)
         columns = len(frame[["dataset", "metric"]].drop_duplicates())
         doubts, empty = (frame["doubt"] != "").sum(), frame["value"].isna().sum()
         assert counts == [frame["row"].nunique(), columns, len(frame), doubts, empty]
 
 
 def test_load_gives_numbers_and_no_missing_text():
-    frame = published.load()
+    frame = published.load_table()
     assert frame["value"].dtype == float and frame["spread"].dtype == float
     assert frame["doubt"].notna().all() and frame["doubt"].ne("").sum() == 2
     assert list(frame["row"].unique()) == POLYP
@@ -218,17 +218,17 @@ def test_load_gives_numbers_and_no_missing_text():
 
 
 def test_wide_keeps_the_printed_digits_order_and_doubts():
-    frame = published.wide("m2snet_v1_table01", ["mDice"])
+    frame = published.wide_table("m2snet_v1_table01", ["mDice"])
     assert list(frame.index) == POLYP
     assert [dataset for dataset, _ in frame.columns] == ["ColonDB", "ETIS", "Kvasir", "CVC-300", "ClinicDB"]
     assert frame.loc["U-Net++", ("ColonDB", "mDice")] == "0.490"
     assert frame.loc["UTNet", ("ColonDB", "mDice")] == "0.676 ?"
-    assert published.wide("m2snet_v1_table04").loc["M2SNet", ("BUSI", "Jaccard")] == "71.52 ± 1.19"
-    assert published.wide("m2snet_revised_table08").loc["PraNet", ("BUSI", "ASD")] == ""
+    assert published.wide_table("m2snet_v1_table04").loc["M2SNet", ("BUSI", "Jaccard")] == "71.52 ± 1.19"
+    assert published.wide_table("m2snet_revised_table08").loc["PraNet", ("BUSI", "ASD")] == ""
 
 
 def test_unknown_names_are_answered_with_the_nearest():
     with pytest.raises(InputError, match=r"unknown published table 'm2snet_v1_table1'.*m2snet_v1_table01"):
-        published.load("m2snet_v1_table1")
+        published.load_table("m2snet_v1_table1")
     with pytest.raises(InputError, match="did you mean mDice"):
-        published.wide("m2snet_v1_table01", ["Dice"])
+        published.wide_table("m2snet_v1_table01", ["Dice"])

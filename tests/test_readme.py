@@ -5,8 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from m2s import comparisons, tables
 from m2s.paths import ROOT
+from m2s.tables import comparisons
+from m2s.tables.cells import compare
 
 README = (ROOT / "README.md").read_text()
 WORDS = " ".join(README.split())
@@ -42,7 +43,7 @@ def shown(corner: str) -> dict[tuple[str, str], str]:
 
 def test_the_polyp_results_it_shows_are_the_measured_ones():
     cells = shown("mDice, ours")
-    table = tables.compare("polyps", "full", REAL)
+    table = compare("polyps", "full", REAL)
     table = table[table["metric"] == "mDice"].set_index(["row", "dataset"])
     measured_rows = table.index[table["status"] == "measured"].get_level_values("row").unique()
     assert {row for row, _ in cells} == set(measured_rows) and len(cells) == 5 * len(measured_rows)
@@ -55,7 +56,7 @@ def test_the_polyp_results_it_shows_are_the_measured_ones():
 
 
 def test_lgmsnets_results_it_shows_are_the_measured_ones():
-    at_home, unseen = (tables.compare(study, "full", REAL) for study in ("lgmsnet", "generalisation"))
+    at_home, unseen = (compare(study, "full", REAL) for study in ("lgmsnet", "generalisation"))
     measured = pd.concat([at_home, unseen])
     measured = measured[(measured["metric"] == "IoU") & (measured["status"] == "measured")]
     cells, expected = shown("IoU in %, ours"), {}
@@ -79,7 +80,7 @@ def test_what_it_says_of_lgmsnet_in_words_is_measured():
 
 
 def test_the_dice_it_says_of_volumes_is_measured():
-    dice = tables.compare("volumes", "full", REAL)
+    dice = compare("volumes", "full", REAL)
     dice = dice[(dice["metric"] == "Dice") & dice["dataset"].str.startswith("Hippocampus")]
     dice = dice.pivot(index="row", columns="dataset", values="ours")
     mean = dice.mean(axis=1)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import m2s
-from m2s import redundancy
 from m2s.errors import InputError
+from m2s.features import redundancy
 
 A, B = torch.randn(2, 6, 48, 48, generator=torch.Generator().manual_seed(0))
 

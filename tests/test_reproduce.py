@@ -14,8 +14,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from m2s import paths, reproduce, studies
+from m2s import paths
+from m2s.cli import reproduce
 from m2s.errors import InputError
+from m2s.runs.plan import STUDIES, batch_runs, list_runs
 
 FAILING = nbformat.v4.new_notebook(
     metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}},
@@ -65,7 +67,7 @@ def first(tmp_path_factory) -> tuple[Reproduction, subprocess.CompletedProcess]:
     made = Reproduction(tmp_path_factory.mktemp("reproduction"))
     shutil.copytree(paths.ROOT / "notebooks", made.notebooks, ignore=shutil.ignore_patterns(".*"))
     nbformat.write(FAILING, made.notebooks / "99_fails.ipynb")
-    begun = made.results / "runs" / f"{studies.runs('smoke', 'phantom')[0].key}.partial"
+    begun = made.results / "runs" / f"{list_runs('smoke', 'phantom')[0].key}.partial"
     begun.mkdir(parents=True)
     (begun / "begun.txt").touch()
     return made, made.run()
@@ -83,7 +85,7 @@ def test_a_failing_notebook_is_named_and_does_not_stop_the_others(first):
 
 def test_every_job_is_reported_once(first):
     made, ended = first
-    batches = studies.batches("smoke", "phantom")
+    batches = batch_runs("smoke", "phantom")
     count = len(batches) + len(made.stems) + 1
     lines = ended.stdout.splitlines()
     assert len(lines) == count and lines[-1].startswith(f"[{count}/{count}]")
@@ -95,7 +97,7 @@ def test_every_job_is_reported_once(first):
 
 def test_every_run_has_its_record_and_a_begun_one_goes_on(first):
     made, _ = first
-    runs = studies.runs("smoke", "phantom")
+    runs = list_runs("smoke", "phantom")
     assert all((made.results / "runs" / run.key / "record.json").exists() for run in runs)
     assert (made.results / "runs" / runs[0].key / "begun.txt").exists()
     assert len((made.results / "runs.csv").read_text().splitlines()) == len(runs) + 1
@@ -126,7 +128,7 @@ def test_a_second_call_has_nothing_to_do(first):
 
 def test_a_record_without_its_checkpoint_is_done_and_a_missing_record_is_not(first):
     made, _ = first
-    one, other, *_ = studies.STUDIES["polyps"].runs("MSNet", "smoke", "phantom") + studies.STUDIES["oct"].runs(
+    one, other, *_ = STUDIES["polyps"].runs("MSNet", "smoke", "phantom") + STUDIES["oct"].runs(
         "IIAU-Segmentors", "smoke", "phantom"
     )
     (made.results / "runs" / one.key / "model.safetensors").unlink()

@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from m2s import runs
 from m2s.errors import InputError
-from m2s.runs import Run
-from m2s.training import Recipe
+from m2s.runs import execute as module
+from m2s.runs.execute import execute
+from m2s.runs.models import load_model
+from m2s.runs.store import load_record, load_scores, run_folder, write_index
+from m2s.studies.recipe import Recipe
+from m2s.studies.run import CODE_VERSION, Run
 
 
 def tiny(**changes) -> Run:
@@ -45,32 +48,32 @@ def test_keys_follow_what_shapes_the_training_and_nothing_else():
 
 def test_a_run_is_trained_once_published_whole_and_found_again(tmp_path, monkeypatch):
     run = tiny()
-    assert runs.load(run, tmp_path) is None
-    folder = runs.execute(run, tmp_path, "phantom")
+    assert load_record(run, tmp_path) is None
+    folder = execute(run, tmp_path, "phantom")
     assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "model.safetensors", "record.json", "scores.csv"]
     assert not list(tmp_path.glob("runs/*.partial"))
-    record = runs.load(run, tmp_path)
+    record = load_record(run, tmp_path)
     assert record["settings"]["recipe"]["epochs"] == 2 and record["weights"] == "random"
     assert record["machine"]["cores"] and record["missing"] == {}
-    scores = runs.load_scores(run, tmp_path)
+    scores = load_scores(run, tmp_path)
     assert list(scores.columns[:8]) == ["dataset", "image", "mDice", "mIoU", "wFm", "Sm", "Em", "MAE"]
     assert {"Dice", "Jaccard", "Precision", "Recall", "Specificity", "ASD", "HD95", "F1", "IoU"} == set(
         scores.columns[8:]
     )
     assert len(scores) == 2 and scores[["mDice", "MAE"]].apply(lambda c: c.between(0, 1)).all(axis=None)
-    monkeypatch.setattr(runs, "train", None)  # any training now would be an error
-    assert runs.execute(run, tmp_path, "phantom") == folder
+    monkeypatch.setattr(module, "train", None)  # any training now would be an error
+    assert execute(run, tmp_path, "phantom") == folder
 
-    model, size = runs.load_model(folder)
+    model, size = load_model(folder)
     assert size == 64 and not model.training
-    index = pd.read_csv(runs.write_index(tmp_path))
+    index = pd.read_csv(write_index(tmp_path))
     assert list(index["key"]) == [run.key]
     assert index["kvasir mDice"][0] == pytest.approx(scores["mDice"].mean(), abs=1e-4)
 
     # Without its record the run is scored again, with a new test set, and not trained again.
     (folder / "record.json").unlink()
-    runs.execute(dataclasses.replace(run, test_sets=("kvasir", "etis")), tmp_path, "phantom")
-    again = runs.load_scores(run, tmp_path)
+    execute(dataclasses.replace(run, test_sets=("kvasir", "etis")), tmp_path, "phantom")
+    again = load_scores(run, tmp_path)
     assert set(again["dataset"]) == {"kvasir", "etis"}
     pd.testing.assert_frame_equal(again[again["dataset"] == "kvasir"], scores, rtol=1e-3)
 
@@ -81,60 +84,60 @@ def test_a_run_that_fails_is_not_taken_for_a_finished_one(tmp_path, monkeypatch)
     def broken(*args):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(runs, "score_set", broken)
+    monkeypatch.setattr(module, "score_set", broken)
     with pytest.raises(OSError, match="disk is full"):
-        runs.execute(run, tmp_path, "phantom")
-    assert runs.load(run, tmp_path) is None
-    assert not runs.folder_of(run, tmp_path).exists()
+        execute(run, tmp_path, "phantom")
+    assert load_record(run, tmp_path) is None
+    assert not run_folder(run, tmp_path).exists()
     monkeypatch.undo()
-    monkeypatch.setattr(runs, "train", None)  # the training was whole, it is not repeated
-    runs.execute(run, tmp_path, "phantom")
-    assert runs.load(run, tmp_path)
+    monkeypatch.setattr(module, "train", None)  # the training was whole, it is not repeated
+    execute(run, tmp_path, "phantom")
+    assert load_record(run, tmp_path)
 
 
 def test_a_broken_test_set_is_an_error_before_any_training(tmp_path, monkeypatch):
-    whole = runs.datasets.load
+    whole = module.load_images
 
     def load(name, split, *rest):
         if split == "test":
             raise InputError("2 images have no mask")
         return whole(name, split, *rest)
 
-    monkeypatch.setattr(runs.datasets, "load", load)
-    monkeypatch.setattr(runs, "train", None)
+    monkeypatch.setattr(module, "load_images", load)
+    monkeypatch.setattr(module, "train", None)
     with pytest.raises(InputError, match="2 images have no mask"):
-        runs.execute(tiny(), tmp_path, "phantom")
-    assert runs.load(tiny(), tmp_path) is None
+        execute(tiny(), tmp_path, "phantom")
+    assert load_record(tiny(), tmp_path) is None
 
 
 def test_a_missing_test_set_is_recorded_with_its_reason(tmp_path, real_data):
     run = tiny(data="real", train_sets=("clinicdb",), test_sets=("etis",))
-    runs.execute(run, tmp_path, str(real_data))
-    record = runs.load(run, tmp_path)
+    execute(run, tmp_path, str(real_data))
+    record = load_record(run, tmp_path)
     assert record["missing"] == {"etis": "ETIS-LaribPolypDB not found in the data folder"}
-    assert runs.load_scores(run, tmp_path).empty
+    assert load_scores(run, tmp_path).empty
     assert str(real_data) not in json.dumps(record), "no path of a machine in a record"
 
 
 def test_errors_a_user_can_cause(tmp_path):
     with pytest.raises(InputError, match="made for phantom data, but data is /some/folder"):
-        runs.execute(tiny(), tmp_path, "/some/folder")
+        execute(tiny(), tmp_path, "/some/folder")
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write to the results folder"):
-        runs.execute(tiny(), tmp_path / "file", "phantom")
+        execute(tiny(), tmp_path / "file", "phantom")
     with pytest.raises(InputError, match="is not a finished run with a checkpoint"):
-        runs.load_model(tmp_path)
-    folder = runs.execute(tiny(), tmp_path, "phantom")
-    other = runs.execute(tiny(model="unet"), tmp_path, "phantom")
+        load_model(tmp_path)
+    folder = execute(tiny(), tmp_path, "phantom")
+    other = execute(tiny(model="unet"), tmp_path, "phantom")
     (folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
     with pytest.raises(InputError, match="does not fit the network"):
-        runs.load_model(folder)
+        load_model(folder)
 
 
 def test_the_code_version_is_raised_when_results_change(tmp_path):
     """If a change of what a run gives is meant: raise ``runs.CODE_VERSION`` and record the new loss here."""
     torch.set_num_threads(1)
-    folder = runs.execute(tiny(model="m2snet", test_sets=()), tmp_path, "phantom")
+    folder = execute(tiny(model="m2snet", test_sets=()), tmp_path, "phantom")
     loss = pd.read_csv(folder / "log.csv")["loss"][0]
     recorded = {1: 1.66338}
-    assert loss == pytest.approx(recorded[runs.CODE_VERSION], rel=1e-3)
+    assert loss == pytest.approx(recorded[CODE_VERSION], rel=1e-3)

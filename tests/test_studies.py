@@ -4,17 +4,19 @@ import dataclasses
 
 import pytest
 
-from m2s import published, studies, weights
+from m2s import weights
 from m2s.errors import InputError
+from m2s.runs.plan import PROFILES, STUDIES, batch_runs, find_run, lacking, list_runs, notebook_runs
+from m2s.studies import published
 
 ELSEWHERE = {"", "Polyp", "BTCV Avg", "CVC-300 (912 images)"}
 """Printed columns that are no scores of a test set (costs, an average), or of images that nobody has a list of."""
 
 
-@pytest.mark.parametrize("study", [name for name, study in studies.STUDIES.items() if study.published])
+@pytest.mark.parametrize("study", [name for name, study in STUDIES.items() if study.published])
 def test_studies_stand_on_the_published_tables(study):
-    chosen = studies.STUDIES[study]
-    table = published.load(chosen.published)
+    chosen = STUDIES[study]
+    table = published.load_table(chosen.published)
     printed = list(dict.fromkeys(table["row"]))
     assert list(chosen.rows)[: len(printed)] == printed  # rows of ours may follow
     assert all(not isinstance(chosen.rows[row], str) for row in list(chosen.rows)[len(printed) :])
@@ -22,10 +24,10 @@ def test_studies_stand_on_the_published_tables(study):
     assert set(chosen.metrics) <= set(table["metric"])
 
 
-@pytest.mark.parametrize("profile", studies.PROFILES)
-@pytest.mark.parametrize("study", studies.STUDIES)
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("study", STUDIES)
 def test_every_row_has_its_runs_or_a_reason(study, profile):
-    chosen, p = studies.STUDIES[study], studies.PROFILES[profile]
+    chosen, p = STUDIES[study], PROFILES[profile]
     for row in chosen.rows:
         for name, task in chosen.tasks.items():
             made = chosen.runs(row, profile, "real", name)
@@ -38,13 +40,13 @@ def test_every_row_has_its_runs_or_a_reason(study, profile):
 
 
 def test_a_fold_is_trained_and_tested_on_its_own_parts():
-    made = studies.STUDIES["breast"].runs("M2SNet", "full", "real")
+    made = STUDIES["breast"].runs("M2SNet", "full", "real")
     assert [run.train_sets for run in made[:4]] == [(f"busi/fold{k}-train",) for k in (1, 2, 3, 4)]
     assert [run.test_sets for run in made[:4]] == [(f"busi/fold{k}-test",) for k in (1, 2, 3, 4)]
 
 
 def test_rows_that_tables_share_are_one_run():
-    kernels, losses, styles = (studies.STUDIES[name] for name in ("kernels", "losses", "styles"))
+    kernels, losses, styles = (STUDIES[name] for name in ("kernels", "losses", "styles"))
     key = styles.runs("M2SNet", "lab", "phantom")[0].key
     assert kernels.runs("M2SNet (kernel scales 1,3,5)", "lab", "phantom")[0].key == key
     assert losses.runs("M2SNet (LossNet)", "lab", "phantom")[0].key == key
@@ -52,16 +54,16 @@ def test_rows_that_tables_share_are_one_run():
 
 
 def test_small_profiles_take_stand_ins_and_few_rows():
-    backbones = studies.STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "lab", "phantom")[0]
+    backbones = STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "lab", "phantom")[0]
     assert (backbones.encoder, backbones.pretrained) == ("pvt_v2_b0", False)
-    assert studies.STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "paper", "real")[0].encoder == "pvt_v2_b4"
-    assert studies.STUDIES["videos"].why_not("PraNet", "lab", "phantom", "videos") == (
+    assert STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "paper", "real")[0].encoder == "pvt_v2_b4"
+    assert STUDIES["videos"].why_not("PraNet", "lab", "phantom", "videos") == (
         "not run: the profile lab trains 3 rows of this table"
     )
 
 
 def test_differences_of_paper_and_code_change_what_they_name():
-    chosen = studies.STUDIES["released"]
+    chosen = STUDIES["released"]
     base, *others = (chosen.runs(row, "lab", "phantom")[0] for row in chosen.rows)
     changed = [
         {f.name for f in dataclasses.fields(base) if getattr(base, f.name) != getattr(other, f.name)}
@@ -73,39 +75,37 @@ def test_differences_of_paper_and_code_change_what_they_name():
 
 
 def test_the_list_of_runs_holds_each_run_once_and_finds_it_by_key():
-    every = studies.runs("lab", "phantom")
+    every = list_runs("lab", "phantom")
     assert len({run.key for run in every}) == len(every) >= 40
-    assert studies.find("lab", "phantom", every[1].key) == every[1]
-    assert {r.key for r in studies.notebook_runs("20_polyp_table", "lab", "phantom")} <= {r.key for r in every}
-    assert studies.notebook_runs("04_metrics", "lab", "phantom") == []
+    assert find_run("lab", "phantom", every[1].key) == every[1]
+    assert {r.key for r in notebook_runs("20_polyp_table", "lab", "phantom")} <= {r.key for r in every}
+    assert notebook_runs("04_metrics", "lab", "phantom") == []
     with pytest.raises(InputError, match="unknown profile 'labs': did you mean lab"):
-        studies.runs("labs", "phantom")
+        list_runs("labs", "phantom")
     with pytest.raises(InputError, match="unknown run 'm2snet'"):
-        studies.find("lab", "phantom", "m2snet")
+        find_run("lab", "phantom", "m2snet")
 
 
 def test_batches_hold_every_run_once_and_one_kind_each():
-    batches = studies.batches("lab", "phantom")
-    assert sorted(run.key for batch in batches for run in batch) == sorted(
-        r.key for r in studies.runs("lab", "phantom")
-    )
+    batches = batch_runs("lab", "phantom")
+    assert sorted(run.key for batch in batches for run in batch) == sorted(r.key for r in list_runs("lab", "phantom"))
     assert all(len({(run.train_sets, run.recipe.size) for run in batch}) == 1 for batch in batches)
-    assert max(map(len, batches)) == studies.PROFILES["lab"].batch
+    assert max(map(len, batches)) == PROFILES["lab"].batch
 
 
 def test_what_is_lacking_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "available", lambda name: name != "convnext_base")
-    backbones = studies.STUDIES["backbones"].runs("M2SNet (ConvNeXt-B)", "paper", "phantom")[0]
-    assert studies.lacking(backbones, "phantom").startswith("not run: no pretrained weights of convnext_base")
+    backbones = STUDIES["backbones"].runs("M2SNet (ConvNeXt-B)", "paper", "phantom")[0]
+    assert lacking(backbones, "phantom").startswith("not run: no pretrained weights of convnext_base")
     (tmp_path / "note.txt").touch()
-    run = studies.STUDIES["oct"].runs("IIAU-Segmentors", "full", str(tmp_path))[0]
-    assert studies.lacking(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
+    run = STUDIES["oct"].runs("IIAU-Segmentors", "full", str(tmp_path))[0]
+    assert lacking(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
     with pytest.raises(InputError, match="nothing to run with profile full: Kvasir-SEG not found in the data folder"):
-        studies.runs("full", str(tmp_path))
+        list_runs("full", str(tmp_path))
 
 
 def test_lgmsnets_tables_train_with_its_own_recipe():
-    chosen = studies.STUDIES["lgmsnet"]
+    chosen = STUDIES["lgmsnet"]
     (paper,) = chosen.runs("LGMSNet", "paper", "real", "kvasir")[:1]
     r = paper.recipe
     assert (r.size, r.epochs, r.batch_size, r.lr, r.optimizer, r.schedule) == (256, 500, 16, 0.02, "sgd", "poly")
@@ -118,15 +118,15 @@ def test_lgmsnets_tables_train_with_its_own_recipe():
 
 def test_unseen_sets_are_scored_by_the_networks_of_the_first_table():
     own, unseen = (
-        studies.STUDIES[name].runs("LGMSNet", "full", "phantom", "kvasir")[0] for name in ("lgmsnet", "generalisation")
+        STUDIES[name].runs("LGMSNet", "full", "phantom", "kvasir")[0] for name in ("lgmsnet", "generalisation")
     )
     assert own.key == unseen.key and (own.test_sets, unseen.test_sets) == (("kvasir",), ("cvc300/test",))
-    run = studies.find("lab", "phantom", studies.STUDIES["lgmsnet"].runs("LGMSNet", "lab", "phantom")[0].key)
+    run = find_run("lab", "phantom", STUDIES["lgmsnet"].runs("LGMSNet", "lab", "phantom")[0].key)
     assert run.test_sets == ("kvasir", "cvc300/test")
 
 
 def test_the_released_training_on_kvasir_differs_in_the_recipe_alone():
-    chosen = studies.STUDIES["lgmsnet_released"]
+    chosen = STUDIES["lgmsnet_released"]
     first, *_, last = (chosen.runs(row, "full", "real")[0] for row in chosen.rows)
     assert dataclasses.replace(last, recipe=first.recipe) == first
     changed = {
@@ -138,6 +138,6 @@ def test_the_released_training_on_kvasir_differs_in_the_recipe_alone():
 
 
 def test_a_set_is_judged_by_the_printed_one_of_its_name():
-    chosen = studies.STUDIES["generalisation"]
+    chosen = STUDIES["generalisation"]
     assert chosen.beside("CVC-300 (60 images)") == ("CVC-300 (912 images)",)
     assert chosen.beside("BUS") == ("BUS",)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import m2s
+from m2s.aspp import ASPP, STYLES, DenseASPP
 from m2s.errors import InputError
-from m2s.styles import ASPP, STYLES, DenseASPP
 from m2s.units import ConvBNReLU
 
 LEARNED = ("aspp", "denseaspp")

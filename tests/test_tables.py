@@ -7,10 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from m2s import comparisons, published, runs, studies, tables
 from m2s.errors import InputError
+from m2s.runs.plan import NOT_BUILT, PROFILES, STUDIES, Profile
+from m2s.runs.store import run_folder
+from m2s.studies import published
+from m2s.tables import comparisons
+from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, compare, finished_records, versus
+from m2s.tables.text import settings_line, wide_table, write_table
 
-POLYPS = studies.STUDIES["polyps"]
+POLYPS = STUDIES["polyps"]
 SETS = tuple(POLYPS.datasets)
 MISSING = "ETIS-LaribPolypDB not found in the data folder"
 REAL = "some/folder"
@@ -19,13 +24,13 @@ REAL = "some/folder"
 @pytest.fixture
 def three_seeds(monkeypatch):
     """The smoke profile with the seeds 0, 1 and 2."""
-    profile = studies.PROFILES["smoke"]
-    monkeypatch.setitem(studies.PROFILES, "smoke", studies.Profile(**{**vars(profile), "seeds": (0, 1, 2)}))
+    profile = PROFILES["smoke"]
+    monkeypatch.setitem(PROFILES, "smoke", Profile(**{**vars(profile), "seeds": (0, 1, 2)}))
 
 
 def finish(run, results, dice=0.5, sets=SETS, missing=(), images=4):
     """Lay down what a finished run leaves: made-up scores around ``dice``, and the record that goes with them."""
-    folder = runs.folder_of(run, results)
+    folder = run_folder(run, results)
     folder.mkdir(parents=True)
     names = [f"image{i}" for i in range(images)]
     per_image = dice + np.linspace(-0.1, 0.1, images)
@@ -54,27 +59,27 @@ def run_of(row, data="phantom", profile="smoke", seed=0):
 
 
 def cell(table, row, dataset, metric="mDice"):
-    return table.set_index(tables.KEYS).loc[(row, dataset, metric)]
+    return table.set_index(KEYS).loc[(row, dataset, metric)]
 
 
 def test_without_a_run_nothing_is_ours(tmp_path):
-    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    table = compare("polyps", "smoke", "phantom", tmp_path)
     assert len(table) == 9 * 5 * 6
     assert table[["ours", "sd"]].isna().all().all() and not table["images"].any()
-    assert table["paper"].tolist() == published.load()["value"].tolist()  # all of it, in the order of print
+    assert table["paper"].tolist() == published.load_table()["value"].tolist()  # all of it, in the order of print
     waiting = cell(table, "M2SNet", "ETIS")
-    built = cell(tables.compare("videos", "smoke", "phantom", tmp_path), "PNS-Net", "CVC-300-TV")
+    built = cell(compare("videos", "smoke", "phantom", tmp_path), "PNS-Net", "CVC-300-TV")
     assert waiting["status"] == "not run"
     assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --only 20_polyp_table"
-    assert (built["status"], built["reason"]) == ("published only", studies.NOT_BUILT)
-    real = tables.compare("polyps", "full", REAL, tmp_path)
+    assert (built["status"], built["reason"]) == ("published only", NOT_BUILT)
+    real = compare("polyps", "full", REAL, tmp_path)
     assert cell(real, "MSNet", "ETIS")["reason"].endswith("--profile full --data FOLDER --only 20_polyp_table")
 
 
 def test_a_measured_cell_says_what_it_is(tmp_path):
     run = run_of("M2SNet")
     finish(run, tmp_path, dice=0.6)
-    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    table = compare("polyps", "smoke", "phantom", tmp_path)
     ours = cell(table, "M2SNet", "Kvasir")
     assert ours["ours"] == pytest.approx(0.6) and ours["paper"] == 0.912
     assert np.isnan(ours["sd"])  # one seed: the spread over images is another thing
@@ -91,21 +96,21 @@ def test_a_measured_cell_says_what_it_is(tmp_path):
 def test_seeds_are_averaged_and_counted(tmp_path, three_seeds):
     for seed, dice in enumerate((0.5, 0.6)):
         finish(run_of("M2SNet", seed=seed), tmp_path, dice)
-    ours = cell(tables.compare("polyps", "smoke", "phantom", tmp_path), "M2SNet", "CVC-300")
+    ours = cell(compare("polyps", "smoke", "phantom", tmp_path), "M2SNet", "CVC-300")
     assert ours["ours"] == pytest.approx(0.55) and ours["sd"] == pytest.approx(0.1 / np.sqrt(2))
     assert (ours["seeds"], ours["seed_list"]) == (2, "0 1") and "2 of 3 seeds so far" in ours["reason"]
 
 
 def test_the_papers_own_settings_need_no_excuse(tmp_path):
     finish(run_of("M2SNet", REAL, "paper"), tmp_path, sets=("kvasir",), images=100)
-    ours = cell(tables.compare("polyps", "paper", REAL, tmp_path), "M2SNet", "Kvasir")
+    ours = cell(compare("polyps", "paper", REAL, tmp_path), "M2SNet", "Kvasir")
     assert (ours["data"], ours["reason"]) == ("real", "1 of 3 seeds so far")
 
 
 def test_a_test_set_that_was_not_there(tmp_path):
     found = tuple(name for name in SETS if name not in ("etis", "cvc300"))
     finish(run_of("M2SNet", REAL), tmp_path, sets=found, missing=("etis",))
-    table = tables.compare("polyps", "smoke", REAL, tmp_path)
+    table = compare("polyps", "smoke", REAL, tmp_path)
     etis, forgotten = cell(table, "M2SNet", "ETIS"), cell(table, "M2SNet", "CVC-300")
     assert (etis["status"], etis["reason"]) == ("not run", f"not run: {MISSING}")
     assert forgotten["status"] == "not run" and "was not scored on this set" in forgotten["reason"]
@@ -121,37 +126,37 @@ def test_no_number_without_a_whole_score_file(tmp_path, damage):
     else:
         scores.write_text("\n".join(scores.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(InputError, match=r"scores\.csv .*delete the record"):
-        tables.compare("polyps", "smoke", "phantom", tmp_path)
+        compare("polyps", "smoke", "phantom", tmp_path)
 
 
 def test_a_half_written_run_is_not_a_result(tmp_path):
     folder = finish(run_of("M2SNet"), tmp_path)
     folder.rename(folder.with_name(folder.name + ".partial"))
-    assert not (tables.compare("polyps", "smoke", "phantom", tmp_path)["status"] == "measured").any()
+    assert not (compare("polyps", "smoke", "phantom", tmp_path)["status"] == "measured").any()
 
 
 def test_percent(tmp_path, monkeypatch):
     """Ours is given in the paper's unit."""
-    monkeypatch.setattr(published, "load", lambda name, load=published.load: load(name).assign(unit="%"))
+    monkeypatch.setattr(published, "load_table", lambda name, load=published.load_table: load(name).assign(unit="%"))
     finish(run_of("M2SNet"), tmp_path, dice=0.6)
-    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
+    table = compare("polyps", "smoke", "phantom", tmp_path)
     assert cell(table, "M2SNet", "Kvasir")["ours"] == pytest.approx(60)
 
 
 def test_names_that_do_not_exist(tmp_path):
     with pytest.raises(InputError, match="unknown study 'polyp': did you mean polyps"):
-        tables.compare("polyp", "smoke", "phantom", tmp_path)
+        compare("polyp", "smoke", "phantom", tmp_path)
     with pytest.raises(InputError, match="unknown profile"):
-        tables.compare("polyps", "tiny", "phantom", tmp_path)
+        compare("polyps", "tiny", "phantom", tmp_path)
     with pytest.raises(InputError, match="unknown row of study polyps 'M2Net'"):
         comparisons.gaps("polyps", "M2Net", "MSNet", "mDice", "smoke", "phantom", tmp_path)
 
 
 def test_versus_holds_every_published_cell_once(tmp_path):
     finish(run_of("M2SNet"), tmp_path, dice=0.6)
-    table = tables.versus("smoke", "phantom", tmp_path)
+    table = versus("smoke", "phantom", tmp_path)
     cells = ["name", "row", "dataset", "metric"]
-    printed = pd.concat([published.load(name).assign(name=name) for name in published.tables()])
+    printed = pd.concat([published.load_table(name).assign(name=name) for name in published.list_tables()])
     assert not table.duplicated(cells).any()
     assert set(map(tuple, table[cells].to_numpy())) == set(map(tuple, printed[cells].to_numpy()))
     assert len(table) == len(printed) and table["value"].sum() == pytest.approx(printed["value"].sum())
@@ -177,9 +182,9 @@ def test_versus_takes_what_is_counted_without_a_run(tmp_path):
         }
     )
     (tmp_path / "tables").mkdir()
-    for name, line in zip(tables.COSTS[:2], (counted[:1], counted[1:]), strict=True):
+    for name, line in zip(COSTS[:2], (counted[:1], counted[1:]), strict=True):
         line.to_csv(tmp_path / "tables" / name, index=False)
-    table = tables.versus("smoke", "phantom", tmp_path)
+    table = versus("smoke", "phantom", tmp_path)
     measured = table[table["status"] == "measured"].set_index("name").loc[counted["table"]].reset_index()
     assert measured[["name", "row", "metric", "ours", "reason"]].to_numpy().tolist() == counted.to_numpy().tolist()
 
@@ -187,8 +192,8 @@ def test_versus_takes_what_is_counted_without_a_run(tmp_path):
 def test_reprints_are_the_same_tables():
     """The two versions share 720 cells (README of the published tables)."""
     shared = 0
-    for pair in tables.REPRINTS.items():
-        first, revised = (published.load(name).set_index(tables.KEYS).index for name in pair)
+    for pair in REPRINTS.items():
+        first, revised = (published.load_table(name).set_index(KEYS).index for name in pair)
         assert len(first.intersection(revised)), pair
         shared += len(first.intersection(revised))
     assert shared == 720
@@ -197,32 +202,32 @@ def test_reprints_are_the_same_tables():
 def test_wide_marks_every_kind_of_cell(tmp_path, three_seeds):
     for seed, dice in enumerate((0.5, 0.6)):
         finish(run_of("M2SNet", seed=seed), tmp_path, dice)
-    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
-    shown = tables.wide(table[table["metric"].isin(["mDice", "MAE"])])
+    table = compare("polyps", "smoke", "phantom", tmp_path)
+    shown = wide_table(table[table["metric"].isin(["mDice", "MAE"])])
     assert shown.shape == (9, 10) and list(shown.index) == list(POLYPS.rows)
     assert shown.columns.names[0] == "ours, on made-up images (the paper's, on the real sets)"
     assert shown.loc["M2SNet", ("made-up Kvasir", "mDice")] == "0.550 ± 0.071 (0.912)"
     assert shown.loc["MSNet", ("made-up Kvasir", "mDice")] == "not run (0.907)"
     assert shown.loc["UTNet", ("made-up ColonDB", "mDice")] == "not run (0.676?)"
-    videos = tables.wide(tables.compare("videos", "smoke", "phantom", tmp_path))
+    videos = wide_table(compare("videos", "smoke", "phantom", tmp_path))
     assert videos.loc["PNS-Net", ("made-up CVC-300-TV", "mDice")] == "– (0.863)"
-    real = tables.wide(tables.compare("polyps", "smoke", REAL, tmp_path))
+    real = wide_table(compare("polyps", "smoke", REAL, tmp_path))
     assert real.columns.names[0] == "ours (the paper's)" and ("Kvasir", "mDice") in real.columns
 
 
 def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
     finish(run_of("M2SNet"), tmp_path)
     finish(run_of("U-Net"), tmp_path)
-    table = tables.compare("polyps", "smoke", "phantom", tmp_path)
-    found = [record for row in tables.records("polyps", "smoke", "phantom", tmp_path).values() for record in row]
-    line = tables.settings_line("smoke", "phantom", found)
+    table = compare("polyps", "smoke", "phantom", tmp_path)
+    found = [record for row in finished_records("polyps", "smoke", "phantom", tmp_path).values() for record in row]
+    line = settings_line("smoke", "phantom", found)
     for part in ("smoke", "made-up images", "unet, m2snet", "test_efficientnet", "64 px", "2 epochs", "seed 0"):
         assert part in line
     assert (
         "no LossNet (unet), LossNet on tf_efficientnet_lite0 weighted 0.001 (m2snet)" in line
         and "A processor, 2 cores" in line
     )
-    written = tables.write(table, tmp_path / "tables", "polyps", "A title", line)
+    written = write_table(table, tmp_path / "tables", "polyps", "A title", line)
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["polyps.csv", "polyps.md", "polyps.tex"]
     again = pd.read_csv(written[0], keep_default_na=False, na_values={"ours": "", "sd": "", "paper_spread": ""})
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
@@ -233,7 +238,7 @@ def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
 
 
 def test_settings_line_before_anything_ran():
-    assert tables.settings_line("lab", REAL, []) == "Profile lab, real data sets: nothing has been run yet."
+    assert settings_line("lab", REAL, []) == "Profile lab, real data sets: nothing has been run yet."
 
 
 def scores(values, dataset="kvasir"):
@@ -304,7 +309,7 @@ def test_the_order_of_print_holds_is_reversed_or_undecided(tmp_path):
 
 
 def test_sets_that_a_table_does_not_print_are_judged_by_those_that_it_does(tmp_path):
-    kernels = studies.STUDIES["kernels"]
+    kernels = STUDIES["kernels"]
     three, one = (kernels.runs(f"M2SNet (kernel scales {k})", "full", REAL)[0] for k in ("1,3,5", "1"))
     finish(three, tmp_path, 0.6, sets=("kvasir",), images=20), finish(one, tmp_path, 0.5, sets=("kvasir",), images=20)
     pair = comparisons.ordering("kernels", "mDice", "full", REAL, tmp_path).iloc[0]
@@ -314,10 +319,10 @@ def test_sets_that_a_table_does_not_print_are_judged_by_those_that_it_does(tmp_p
     assert told.to_dict() == {"Kvasir": {"M2SNet (kernel scales 1,3,5)": "+0.100 [+0.100, +0.100]"}}
     text = comparisons.sentence("kernels", "mDice", "full", REAL, tmp_path)
     assert "(1 on sets that the table does not print: Kvasir by the printed differences on ETIS)" in text
-    assert studies.STUDIES["lung"].beside("COVID-SemiSeg") == ("Lung infection",)
+    assert STUDIES["lung"].beside("COVID-SemiSeg") == ("Lung infection",)
 
 
 def test_cells_that_a_table_does_not_print_have_the_unit_of_its_scores_not_of_its_gains():
-    cells = tables._cells(studies.STUDIES["styles"], "paper", "phantom")
+    cells = _cells(STUDIES["styles"], "paper", "phantom")
     extra = cells[(cells["dataset"] == "Kvasir") & (cells["metric"] == "mDice")]
-    assert len(extra) == len(studies.STUDIES["styles"].rows) and set(extra["unit"]) == {""}
+    assert len(extra) == len(STUDIES["styles"].rows) and set(extra["unit"]) == {""}

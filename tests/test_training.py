@@ -17,14 +17,16 @@ import m2s
 from m2s import data
 from m2s.errors import InputError, RunError
 from m2s.losses import SegmentationLoss
-from m2s.training import Recipe, make_optimizer, mean_iou, predict, rate, resize_batch, train
+from m2s.runs.predict import predict
+from m2s.runs.train import make_optimizer, mean_iou, rate, resize_batch, train
+from m2s.studies.recipe import Recipe
 
 RECIPE = Recipe(size=64, epochs=3, batch_size=4, seed=3)
 
 
 @pytest.fixture(scope="module")
 def tensors() -> data.TensorSet:
-    images = data.load("kvasir", "train", root="phantom", limit=6)
+    images = data.load_images("kvasir", "train", root="phantom", limit=6)
     return data.TensorSet(images, RECIPE.size, augment="m2snet", seed=RECIPE.seed)
 
 
@@ -197,7 +199,7 @@ def test_prediction_has_the_size_of_the_image(classes, shape):
 
 
 def test_deep_supervision_and_several_classes_train(tmp_path):
-    images = data.load("kvasir", "train", root="phantom", limit=4)
+    images = data.load_images("kvasir", "train", root="phantom", limit=4)
     tensors = data.TensorSet(images, 64)
     model = m2s.create_model(
         "m2snet", encoder="test_efficientnet", pretrained=False, num_classes=2, deep_supervision=True

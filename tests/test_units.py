@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import m2s
-from m2s.bench import DenseFilter, with_dense_filters
-from m2s.network import M2SNet
+from m2s.features.cost import DenseFilter, with_dense_filters
+from m2s.m2snet import M2SNet
 from m2s.units import MultiScaleDifference, PaperFilter, ReleasedFilter, fixed_kernel
 
 

@@ -6,17 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from m2s import data, runs
-from m2s.data.crops import CropSet, normalise_volume, prepare
+from m2s import data
+from m2s.data.crops import CropSet, normalise_volume, prepare_volume
 from m2s.errors import InputError
-from m2s.runs import Run
-from m2s.training import Recipe, predict
-from m2s.volumes import predict_volume, volume_scores
+from m2s.metrics.volumes import volume_scores
+from m2s.runs.execute import execute
+from m2s.runs.models import load_model
+from m2s.runs.predict import predict, predict_volume
+from m2s.runs.store import load_scores
+from m2s.studies.recipe import Recipe
+from m2s.studies.run import Run
 
 
 @pytest.fixture(scope="module")
 def volumes() -> data.ImageSet:
-    return data.load("hippocampus", "train", limit=3)
+    return data.load_images("hippocampus", "train", limit=3)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +82,8 @@ def test_a_volume_is_brought_to_the_sets_spacing(tmp_path):
         name = ("img" if folder == "imagesTr" else "label") + "0001.nii.gz"
         stored = values.astype(np.float32).transpose(1, 0, 2)  # y, x, z: the order of axes must not matter
         nib.save(nib.Nifti1Image(stored, affine[:, [1, 0, 2, 3]]), tmp_path / "BTCV" / folder / name)
-    images = data.load("btcv", "all", root=tmp_path)
-    _, volume, mask, own_mask = prepare(images, 0)
+    images = data.load_images("btcv", "all", root=tmp_path)
+    _, volume, mask, own_mask = prepare_volume(images, 0)
     assert volume.shape == mask.shape == (1, 5, 6, 16)  # z: 10 mm in steps of 2; y; x: 24 mm in steps of 1.5
     assert set(mask.unique().tolist()) == {0, 3}
     assert torch.count_nonzero(mask) == np.count_nonzero(label)  # half along z, twice along x
@@ -113,7 +117,7 @@ def test_scores_by_hand():
 
 def test_images_are_no_volumes_and_the_other_way_round(volumes):
     with pytest.raises(InputError, match="holds images, not volumes"):
-        CropSet(data.load("kvasir", "train", limit=1), 32)
+        CropSet(data.load_images("kvasir", "train", limit=1), 32)
     with pytest.raises(InputError, match="a TensorSet takes images"):
         data.TensorSet(volumes, 32)
 
@@ -135,11 +139,11 @@ def test_a_run_on_volumes(tmp_path):
         loss_terms=(),
     )
     assert run.volumetric and "none" not in run.title
-    folder = runs.execute(run, tmp_path, "phantom")
-    scores = runs.load_scores(run, tmp_path)
+    folder = execute(run, tmp_path, "phantom")
+    scores = load_scores(run, tmp_path)
     assert list(scores["dataset"]) == ["hippocampus:anterior", "hippocampus:posterior"]
     assert scores[["Dice", "IoU"]].apply(lambda c: c.between(0, 1)).all(axis=None)
-    model, size = runs.load_model(folder)
+    model, size = load_model(folder)
     assert size == 32 and model(torch.zeros(1, 1, 32, 32, 32)).shape == (1, 3, 32, 32, 32)
     with pytest.raises(InputError, match="takes volumes, not images"):
         predict(model, np.zeros((40, 40, 3), np.uint8), 32)

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import InputError
-from .catalogue import CATALOGUE
-from .imageset import ImageSet
-from .tensors import item_seed
+from m2s.data.imageset import ImageSet
+from m2s.data.sets import CATALOGUE
+from m2s.data.tensors import item_seed
+from m2s.errors import InputError
 
 CT_WINDOW = (-175.0, 250.0)
 """Hounsfield units that become 0 … 1 (LGMSNet's code, as in 3D UX-Net's)."""
@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
     """uint8, class indices, as the file has it: what predictions are scored against."""
 
 
-def prepare(image_set: ImageSet, index: int) -> Prepared:
+def prepare_volume(image_set: ImageSet, index: int) -> Prepared:
     """Read a volume and bring it to the data set's spacing: linearly, its mask by the nearest voxel."""
     entry = CATALOGUE[image_set.name]
     if not entry.volumetric:
@@ -73,7 +73,7 @@ class CropSet(Dataset):
 
         both = {"keys": ["image", "mask"]}
         pad = monai.SpatialPadd(**both, spatial_size=[size] * 3)
-        volumes = (prepare(image_set, i) for i in range(len(image_set)))
+        volumes = (prepare_volume(image_set, i) for i in range(len(image_set)))
         self.volumes = [pad({"image": v.volume, "mask": v.mask}) for v in volumes]
         self.augment = monai.Compose(
             [

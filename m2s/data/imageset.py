@@ -2,14 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .. import provenance
-from ..errors import InputError, unknown
-from . import catalogue, layouts
+from m2s.errors import InputError
 
 
 class Sample(NamedTuple):
@@ -75,44 +72,3 @@ class ImageSet:
 def short_hash(*parts: object) -> str:
     """Twelve hexadecimal digits that stand for ``parts``."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
-
-
-def load(
-    name: str, split: str = "train", root: str | Path = "phantom", limit: int | None = None, seed: int = 0
-) -> ImageSet:
-    """The images of a data set: ``load("kvasir", "test", root="data")``.
-
-    ``root`` is a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
-    ``split`` is one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
-    ``"all"`` for whatever is there. ``limit`` takes that many: of real images a random choice by ``seed`` (a smaller
-    one is part of a larger one), of made-up ones as many as asked for, made from ``seed``. Names, pairs and counts are
-    checked here, the pictures when they are decoded. Raises
-    :class:`~m2s.errors.InputError`.
-    """
-    entry = catalogue.find(name)
-    if split not in entry.splits:
-        raise unknown(f"split of {entry.title}", split, entry.splits)
-    if limit is not None and limit < 1:
-        raise InputError(f"limit must be at least 1, not {limit}")
-    if str(root) == "phantom":
-        from .phantom import phantoms
-
-        images = phantoms(entry, split, limit, seed)
-        provenance.used(name, split, images.fingerprint)
-        return images
-    pairs, source = layouts.find_pairs(entry, split, Path(root).expanduser())
-    if limit is not None and limit < len(pairs):
-        order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
-        pairs = [pairs[i] for i in sorted(order[:limit])]
-    sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
-    fingerprint = short_hash(name, *sizes)
-    provenance.used(name, split, fingerprint)
-    return ImageSet(
-        name=name,
-        title=entry.title,
-        split=split,
-        source=source,
-        made_up=False,
-        fingerprint=fingerprint,
-        items=tuple(pairs),
-    )

@@ -17,9 +17,9 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..errors import InputError
-from .imageset import ImageSet
-from .manifest import each, splits_of
+from m2s.data.get.manifest import each, splits_of
+from m2s.data.imageset import ImageSet
+from m2s.errors import InputError
 
 THRESHOLD = 24
 """Of 256 bits. On the real sets the pairs looked at up to here (all four of Kvasir-SEG, three of BUSI) showed the same

@@ -15,8 +15,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
-from ..errors import InputError, unknown
-from .imageset import ImageSet
+from m2s.data.imageset import ImageSet
+from m2s.errors import InputError, unknown
 
 BILINEAR = v2.InterpolationMode.BILINEAR
 

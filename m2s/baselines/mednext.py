@@ -1,0 +1,20 @@
+"""MedNeXt."""
+
+from torch import nn
+
+from m2s.baselines.blocks import for_volumes
+
+
+def mednext(encoder: str = "none", pretrained: bool = False, num_classes: int = 14, in_channels: int = 1) -> nn.Module:
+    """MedNeXt-B with 3×3×3 kernels (Roy et al., "MedNeXt: transformer-driven scaling of ConvNets for medical image
+    segmentation", MICCAI 2023), from MONAI, without deep supervision.
+
+    10,511,246 parameters with fourteen classes, the 10.51 M of LGMSNet's Table 3, which does not name the variant.
+
+    Args:
+        encoder, pretrained: taken like those of every network and not used.
+        num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 16.
+    """
+    from monai.networks.nets.mednext import create_mednext
+
+    return for_volumes(create_mednext("B", in_channels=in_channels, out_channels=num_classes))

@@ -1,0 +1,59 @@
+"""NU-Net."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m2s.baselines.blocks import DoubleConv, PlainUNet
+from m2s.errors import InputError
+from m2s.units import resize
+
+
+class MultiOutputUNet(nn.Module):
+    """U-Nets of depths 1 … ``depth`` with shared weights on a map ``(N, C, H, W)``; the map plus all their outputs.
+
+    All of them share one contracting path; the U-Net of depth d turns back at level d. Blocks have ``inner`` channels.
+    """
+
+    def __init__(self, channels: int, depth: int, inner: int):
+        super().__init__()
+        self.contract = nn.ModuleList([DoubleConv(channels, inner), *(DoubleConv(inner, inner) for _ in range(depth))])
+        self.expand = nn.ModuleList(DoubleConv(2 * inner, inner) for _ in range(depth))
+        self.out = nn.Conv2d(inner, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = [self.contract[0](x)]
+        for contract in self.contract[1:]:
+            features.append(contract(F.max_pool2d(features[-1], 2)))
+        total = 0
+        for deepest in range(1, len(features)):
+            d = features[deepest]
+            for i in reversed(range(deepest)):
+                d = self.expand[i](torch.cat([features[i], resize(d, features[i].shape[-2:])], 1))
+            total = total + d
+        return x + self.out(total)
+
+
+class NUNet(PlainUNet):
+    """NU-Net (Chen et al., "NU-net: an unpretentious nested U-net for breast tumor segmentation", arXiv:2209.07193).
+
+    From the paper: a U-Net deeper than the usual one as backbone, and between its contracting and expanding path U-Nets
+    of different depths with shared weights. Thin, and a reading of the abstract more than of its code: one
+    :class:`MultiOutputUNet` on each skip, as deep as the backbone goes on below it (at most 4), none of the paper's
+    further connections; depth and widths are this project's choice. Parameter count of the publication: not verified.
+
+    Args:
+        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
+        num_classes: channels of the logits.
+        width: channels at full resolution, doubled at each halving up to 16 times; also those inside the inner U-Nets.
+        depth: halvings of the backbone, 1 to 5; U-Net has 4.
+    """
+
+    def __init__(
+        self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 32, depth: int = 5
+    ):
+        if not 1 <= depth <= 5:
+            raise InputError(f"depth={depth}: give 1 to 5 halvings")
+        widths = [width * min(2**i, 16) for i in range(depth + 1)]
+        super().__init__(DoubleConv, widths, num_classes)
+        self.skips = nn.ModuleList(MultiOutputUNet(widths[i], min(depth - i, 4), width) for i in range(depth))

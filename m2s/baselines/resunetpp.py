@@ -1,0 +1,98 @@
+"""ResUNet++."""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import ConvNormAct, SEModule
+from torch import Tensor, nn
+
+from m2s.encoders import FromScratch
+from m2s.units import check_size, resize
+
+
+def bn_relu_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    """BatchNorm, ReLU, 3×3 convolution: the order of a pre-activated residual unit."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(), conv)
+
+
+class ResidualUnit(nn.Module):
+    """Two of :func:`bn_relu_conv` around a projected shortcut; ``stem=True`` begins with the bare convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, stem: bool = False):
+        super().__init__()
+        first = bn_relu_conv(in_channels, out_channels, stride)
+        self.body = nn.Sequential(first[-1] if stem else first, bn_relu_conv(out_channels, out_channels))
+        self.shortcut = ConvNormAct(in_channels, out_channels, 1, stride=stride, apply_act=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.shortcut(x)
+
+
+class ASPP(nn.Module):
+    """The sum of 3×3 convolutions at dilations 1, 6, 12, 18, then a 1×1 convolution (the bridge of ResUNet++)."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.branches = nn.ModuleList(
+            ConvNormAct(in_channels, out_channels, 3, dilation=d, apply_act=False) for d in (1, 6, 12, 18)
+        )
+        self.out = nn.Conv2d(out_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(sum(branch(x) for branch in self.branches))
+
+
+class SkipAttention(nn.Module):
+    """ResUNet++'s attention: weights for a deep feature from itself and from the pooled skip above it.
+
+    ``deep`` ``(N, C, h, w)`` and ``skip`` ``(N, C_s, 2h, 2w)`` → ``deep · conv(conv(deep) + pool(conv(skip)))``.
+    """
+
+    def __init__(self, skip_channels: int, channels: int):
+        super().__init__()
+        self.skip = bn_relu_conv(skip_channels, channels)
+        self.deep = bn_relu_conv(channels, channels)
+        self.out = bn_relu_conv(channels, channels)
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        pooled = F.adaptive_max_pool2d(self.skip(skip), deep.shape[-2:])
+        return deep * self.out(self.deep(deep) + pooled)
+
+
+class ResUNetPP(FromScratch):
+    """ResUNet++ (Jha et al., "ResUNet++: an advanced architecture for medical image segmentation", IEEE ISM 2019).
+
+    From the paper (Fig. 1): a stem and three residual units with squeeze and excitation, ASPP as bridge and before the
+    output, attention before each upsampling, concatenation, residual units. The paper's figure does not settle every
+    inner detail (widths of ASPP, form of the attention): those are this project's reading. Parameter count of the
+    publication: not verified.
+
+    Args:
+        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
+        num_classes: channels of the logits.
+        width: channels at full resolution, doubled at each of the three halvings and in the bridge.
+    """
+
+    def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 16):
+        super().__init__()
+        w = [width * 2**i for i in range(5)]
+        self.contract = nn.ModuleList(
+            ResidualUnit(3, w[0], stem=True) if i == 0 else ResidualUnit(w[i - 1], w[i], stride=2) for i in range(4)
+        )
+        self.excite = nn.ModuleList(SEModule(w[i], rd_channels=max(w[i] // 8, 4)) for i in range(3))
+        self.bridge = ASPP(w[3], w[4])
+        self.attend = nn.ModuleList(SkipAttention(w[i], w[i + 2]) for i in (2, 1, 0))
+        self.expand = nn.ModuleList(ResidualUnit(w[i + 2] + w[i], w[i + 1]) for i in (2, 1, 0))
+        self.out = ASPP(w[1], w[0])
+        self.head = nn.Conv2d(w[0], num_classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_size(x)
+        skips = []
+        for contract, excite in zip(self.contract, self.excite, strict=False):
+            x = excite(contract(x))
+            skips.append(x)
+        d = self.bridge(self.contract[3](x))
+        for skip, attend, expand in zip(reversed(skips), self.attend, self.expand, strict=True):
+            d = expand(torch.cat([resize(attend(d, skip), skip.shape[-2:]), skip], 1))
+        return self.head(self.out(d))

@@ -1,0 +1,129 @@
+"""One archive for a room without a network: notebooks, library, data and trained networks."""
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+from m2s import paths
+from m2s.classroom.copies import TOP, _write, answers, read_masters, student_copy
+from m2s.errors import InputError, some
+
+
+def write_student(out: Path, profile: str = "lab") -> Path:
+    """Write ``student/`` (the copies), ``answers.md`` (for the teacher) and ``m2s-student.zip`` into ``out``.
+
+    The archive holds all that a room without a network needs but the packages of ``requirements.lock``: the copies,
+    the library, the published tables, and the profile's finished runs on made-up images with their networks. The
+    images themselves are drawn by the library and need no file. Equal contents give an equal archive.
+
+    Raises:
+        InputError: a run of the profile has not been trained, or ``out`` cannot be written.
+    """
+    masters = read_masters()
+    copies = {f"{stem}.ipynb": nbformat.writes(student_copy(master)) + "\n" for stem, master in masters.items()}
+    kept = dict(_files(profile))
+    target = out / f"{TOP}.zip"
+    for name, text in copies.items():
+        _write(out / "student" / name, text)
+    _write(out / "answers.md", answers(masters))
+    try:
+        with paths.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            texts = {"README.md": README} | {f"notebooks/{name}": text for name, text in copies.items()}
+            for name in sorted(kept | texts):
+                with archive.open(_entry(name), "w") as into:
+                    if name in texts:
+                        into.write(texts[name].encode())
+                    else:
+                        with kept[name].open("rb") as content:
+                            shutil.copyfileobj(content, into)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from error
+    return target
+
+
+def _files(profile: str) -> Iterator[tuple[str, Path]]:
+    """What goes into the archive as it is: name in the archive, and file."""
+    for path in _library():
+        yield path.relative_to(paths.ROOT).as_posix(), path
+    for path in _results(profile):
+        yield (Path("results") / path.relative_to(paths.results_root())).as_posix(), path
+
+
+def _library() -> Iterator[Path]:
+    for name in ("LICENSE", "pyproject.toml", "requirements.lock"):
+        yield paths.ROOT / name
+    for folder in ("m2s", "results/published"):
+        for path in (paths.ROOT / folder).rglob("*"):
+            parts = path.relative_to(paths.ROOT).parts
+            if path.is_file() and not any(p.startswith(".") or p == "__pycache__" for p in parts):
+                yield path
+
+
+def _results(profile: str) -> Iterator[Path]:
+    """The finished runs of the profile, and the two tables that notebook 90 takes from 25 and 34. No notebooks."""
+    found, lacking = class_runs(profile)
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} of the {len(found) + len(lacking)} runs of profile {profile} have no trained network in "
+            f"{paths.results_dir(profile, 'phantom')} ({some(lacking)}): run make reproduce PROFILE={profile} first"
+        )
+    from m2s.tables.cells import COSTS
+
+    for folder in found:
+        yield from (folder / name for name in ("record.json", "scores.csv", "log.csv", "model.safetensors"))
+    costs = [paths.results_dir(profile, "phantom") / "tables" / name for name in COSTS]
+    yield from (path for path in costs if path.exists())
+
+
+def class_runs(profile: str) -> tuple[list[Path], list[str]]:
+    """The folders of the profile's finished runs on made-up images, and the keys of those without a network."""
+    from m2s.runs.plan import list_runs
+    from m2s.runs.store import MODEL, RECORD, run_folder
+
+    results = paths.results_dir(profile, "phantom")
+    wanted = {run.key: run_folder(run, results) for run in list_runs(profile, "phantom")}
+    there = {key: (path / RECORD).exists() and (path / MODEL).exists() for key, path in wanted.items()}
+    return [wanted[key] for key in wanted if there[key]], [key for key in wanted if not there[key]]
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A file of the archive: the same date and rights on every machine; networks as they are, as they do not shrink."""
+    entry = zipfile.ZipInfo(f"{TOP}/{name}", (1980, 1, 1, 0, 0, 0))
+    entry.create_system, entry.external_attr = 3, 0o100644 << 16
+    entry.compress_type = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
+    return entry
+
+
+README = """# M2SNet, for a class
+
+Notebooks with exercises, the library `m2s`, and networks that were trained beforehand on made-up images. The images are
+drawn as you go. Nothing needs a network but the installation.
+
+## Install, once, with a network
+
+Python 3.11 to 3.13, on Linux several GB. In this folder (on Windows: `.venv\\Scripts\\python`):
+
+```sh
+python3 -m venv .venv
+.venv/bin/python -m pip install uv
+.venv/bin/python -m uv pip install --python .venv/bin/python --require-hashes -r requirements.lock
+.venv/bin/python -m uv pip install --python .venv/bin/python --no-deps --no-build-isolation --offline -e .
+```
+
+A machine may have an environment with these packages already. Then, in this folder, put its Python in the place of
+`.venv/bin/python` below, and `PYTHONPATH="$PWD"` in front of the commands.
+
+## Begin, with or without a network
+
+```sh
+.venv/bin/python -m m2s doctor
+.venv/bin/python -m jupyterlab notebooks
+```
+
+`doctor` says at "class" whether every notebook runs here. Begin with `00_start_here.ipynb`. Where a cell says
+`NotImplementedError`, write your own code in its place; the cell below checks it. "Run All Cells" goes on after an
+exercise that is not solved yet. Every exercise has a hint that opens with a click.
+"""

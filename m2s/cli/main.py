@@ -1,0 +1,237 @@
+"""The command line, ``m2s`` or ``python -m m2s``. Exit codes: 0, 1 (failed), 2 (bad arguments or bad input)."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from m2s.cli.parser import ROOT_HELP, Parser, build
+from m2s.errors import InputError, RunError
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from m2s.cli.doctor import examine
+
+    return examine(args.data)
+
+
+def reproduce(args: argparse.Namespace) -> None:
+    from m2s.cli.reproduce import reproduce
+
+    reproduce(args.profile, args.data, args.cores, args.only, args.dry_run, args.notebooks)
+
+
+def train(args: argparse.Namespace) -> None:
+    from m2s import paths
+    from m2s.runs.build import build_network
+    from m2s.runs.execute import execute
+    from m2s.runs.plan import find_run, list_runs
+    from m2s.studies import STUDIES
+
+    if args.list:
+        for run in list_runs(args.profile, args.data):
+            print(f"{run.key}  {run.title}")
+        return
+    network = {name: getattr(args, name) for name in ("model", "encoder") if getattr(args, name) is not None}
+    recipe = {name: getattr(args, name) for name in ("size", "epochs", "seed") if getattr(args, name) is not None}
+    results = paths.results_dir(args.profile, args.data)
+    if not args.key:
+        list_runs(args.profile, args.data)  # a wrong profile or folder is told before anything is written
+        run = STUDIES["polyps"].runs("M2SNet", args.profile, args.data)[0]
+        run = replace(run, **network, recipe=replace(run.recipe, **recipe))
+        build_network(run, pretrained=False)  # a name that does not exist is told before anything is written
+        print(f"run {run.key}: {run.title}", flush=True)
+        print(execute(run, results, args.data))
+        return
+    if network or recipe:
+        raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
+    failed = {}
+    for run in [find_run(args.profile, args.data, key) for key in args.key]:
+        print(f"run {run.key}: {run.title}", flush=True)
+        try:
+            print(execute(run, results, args.data), flush=True)
+        except (InputError, RunError) as error:  # the others do not depend on it
+            if len(args.key) == 1:
+                raise
+            failed[run.key] = str(error)
+            print(f"m2s: error: {error}", file=sys.stderr)
+    if failed:
+        raise RunError("; ".join(f"{key}: {error}" for key, error in failed.items()))
+
+
+def predict(args: argparse.Namespace) -> None:
+    targets = {args.out / f"{path.stem}.png": path for path in args.images}
+    for path in args.images:
+        if not path.is_file():
+            raise InputError(f"no such image: {path}")
+        if (other := targets[args.out / f"{path.stem}.png"]) != path:
+            raise InputError(f"{path} and {other} would both be written as {path.stem}.png: predict one at a time")
+
+    import numpy as np
+    from PIL import Image
+
+    from m2s.data.disk.images import read_image
+    from m2s.runs.models import load_model
+    from m2s.runs.predict import predict
+
+    model, size = load_model(args.checkpoint)
+    for target, path in targets.items():
+        prediction = predict(model, read_image(path), args.size or size)
+        grey = prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)  # many classes: indices
+        picture = BytesIO()
+        Image.fromarray(grey.astype(np.uint8)).save(picture, "PNG")
+        write(target, picture.getvalue())
+        print(target)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    from m2s.metrics.conventions import report, summary
+    from m2s.metrics.folders import evaluate_folders
+
+    table = evaluate_folders(args.pred, args.gt, args.convention, args.partial)
+    print(report(table))
+    if args.json:
+        write(args.json, (summary(table).to_json(indent=2) + "\n").encode())
+
+
+def write(target: Path, content: bytes) -> None:
+    """Write a whole file or none."""
+    from m2s.paths import whole_file
+
+    try:
+        with whole_file(target) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from error
+
+
+def data(args: argparse.Namespace) -> None:
+    import json
+
+    from m2s.data.get.status import all_status, as_table, in_full, set_status
+
+    root = data_root(args.root)
+    if args.root and not root.is_dir():
+        raise InputError(f"no such folder: {root}; give the folder that holds the data sets")
+    told = [set_status(args.name, root)] if args.name else all_status(root)
+    if args.json:
+        print(json.dumps(told[0] if args.name else told, indent=2, ensure_ascii=False))
+    elif args.name:
+        print(in_full(told[0]))
+    else:
+        print(as_table(told, root))
+
+
+def data_root(root: Path | None) -> Path:
+    from m2s.data.get import obtain
+
+    return root.expanduser() if root else obtain.default_root()
+
+
+def data_script(name: str, argv: Sequence[str] | None = None) -> int:
+    """The command line of ``data_scripts/<name>.py``; return the exit code."""
+
+    def work() -> None:
+        from m2s.data.get import obtain
+
+        script = f"python data_scripts/{name}.py"
+        text = f"Fetch, verify and prepare {name}; archives put there by hand are taken as well."
+        parser = Parser(prog=script, description=text, epilog=f"example: {script} --root ~/polyps")
+        parser.add_argument("--root", type=Path, metavar="DIR", help=ROOT_HELP)
+        parser.add_argument("--check", action="store_true", help="verify what is there, and fetch nothing")
+        parser.add_argument(
+            "--url",
+            action="append",
+            default=[],
+            help="a download link from the set's page, where there is no fixed one",
+        )
+        parser.add_argument("--part", action="store_true", help="prepare an incomplete set as well")
+        args = parser.parse_args(argv)
+        if args.check and (args.url or args.part):
+            raise InputError("--check fetches and prepares nothing: leave out --url and --part")
+        root = data_root(args.root)
+        if args.check:
+            obtain.check_set(name, root)
+        else:
+            obtain.get_set(name, root, tuple(args.url), args.part)
+
+    return guarded(work)
+
+
+def student(args: argparse.Namespace) -> None:
+    from m2s.classroom import archive, nbgrader
+
+    if args.nbgrader:
+        for path in nbgrader.write_course(args.nbgrader):
+            print(path)
+        return
+    archive = archive.write_student(args.out, args.profile)
+    copies = len(list((args.out / "student").glob("*.ipynb")))
+    print(f"{args.out / 'student'}: {copies} notebooks without solutions")
+    print(f"{args.out / 'answers.md'}: the answers, for the teacher")
+    print(f"{archive}: all that a room without a network needs ({archive.stat().st_size / 1e6:.0f} MB)")
+
+
+def bench(args: argparse.Namespace) -> None:
+    from m2s.features.cost import filters_ratio, loader_rate
+
+    if args.loader:
+        for workers in (0, 1, 2):
+            print(
+                f"{workers} workers: {loader_rate(args.size, workers):.0f} images a second at {args.size} px, augmented"
+            )
+        return
+    ratio = filters_ratio(args.size, encoder=args.encoder)
+    print(
+        f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio:.3f} of the time that dense all-one filters take"
+    )
+
+
+def models(args: argparse.Namespace) -> None:
+    from m2s.zoo import list_models
+
+    print("\n".join(list_models()))
+
+
+COMMANDS = {
+    "doctor": doctor,
+    "reproduce": reproduce,
+    "train": train,
+    "predict": predict,
+    "evaluate": evaluate,
+    "data": data,
+    "student": student,
+    "bench": bench,
+    "list": models,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+
+    def work() -> int | None:
+        args = build().parse_args(argv)
+        return COMMANDS[args.command](args)
+
+    return guarded(work)
+
+
+def guarded(work: Callable[[], int | None]) -> int:
+    """Do ``work``; return its exit code, with one line for what went wrong."""
+    for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    try:
+        return work() or 0
+    except InputError as error:
+        print(f"m2s: error: {error}", file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"m2s: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("m2s: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130

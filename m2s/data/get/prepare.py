@@ -1,0 +1,234 @@
+"""Write a data set in the one layout of this package, and check one that was written.
+
+``ROOT/<name>/images/<stem>.png`` (or .jpg), ``ROOT/<name>/masks/<stem>.png`` and ``ROOT/<name>/manifest.csv``; volumes
+have ``.nii.gz`` for both. Images keep their pixels exactly as :func:`m2s.data.load` gives them: ordinary 8-bit PNG and
+JPEG files are copied byte for byte, anything else becomes a PNG (16 bits are scaled to 8, see ``read_image``). Masks
+hold class indices: 0 background, 1, 2, … in the order of the catalogue. Volumes are in RAS+ orientation.
+"""
+
+import errno
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from m2s.data.disk.images import read_image, read_mask
+from m2s.data.disk.nifti import read_volume, read_volume_mask
+from m2s.data.get import manifest as listing
+from m2s.data.imageset import ImageSet
+from m2s.data.load import load_images
+from m2s.data.sets import find_set
+from m2s.data.sets.entry import DataSet
+from m2s.errors import InputError, NotFound, some
+
+OTHER_COUNTS = {
+    "colondb": {300: "the set's own paper has 300 frames; PraNet and all who follow it test on 380"},
+    "bus": {163: "this is dataset B (Yap et al.), not the 562 images of BUSIS"},
+    "kits23": {489: "489 of the 599 cases have public labels"},
+}
+"""Numbers of images that are known to differ from the one we expect, and why."""
+
+
+def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = False) -> Path:
+    """Write the data set ``name``, as it was distributed below ``source``, to ``root/<name>``; returns that folder.
+
+    A set that is already there is left as it is. All is written under a temporary name, which one rename makes the
+    set: after an error or a kill there is no half set, and the next call starts again. The number of images must be
+    the published one, or one that is known and explained; ``part`` takes what is there. Raises ``InputError``.
+    """
+    entry, root, source = find_set(name), Path(root).expanduser(), Path(source).expanduser()
+    target, partial = root / name, root / f".{name}.partial"
+    if (target / "manifest.csv").is_file():
+        return target
+    if target.exists():
+        raise InputError(f"{target} exists and is not a prepared set (no manifest.csv): move it, or give another root")
+    images = load_images(name, "all", root=source)
+    note = _count(entry, images, part)
+    with _cleaned(partial, entry.title):
+        for folder in ("images", "masks"):
+            (partial / folder).mkdir(parents=True)
+        stems, splits = _stems(images.names), _splits(entry, images, source)
+
+        def one(index: int) -> dict[str, object]:
+            found = _write(images.items[index], partial, stems[index], entry.volumetric)
+            return found | {"split": splits[index]}
+
+        rows = list(listing.each(one, len(images), f"preparing {entry.title}"))
+        listing.table(rows).to_csv(partial / "manifest.csv", index=False)
+        partial.rename(target)
+    print(f"{entry.title}: {len(images)} images prepared in {target}{note and f' ({note})'}", file=sys.stderr)
+    return target
+
+
+@contextmanager
+def _cleaned(partial: Path, title: str):
+    """Nothing left of ``partial``, neither from a run that was killed nor after an error in this one."""
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = "the disk is full; free some space and run it again"
+        else:
+            why = f"{error.strerror or error} ({error.filename or partial})"
+        raise InputError(f"cannot prepare {title} in {partial.parent}: {why}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _published(entry: DataSet) -> int | None:
+    """How many images the whole set has with public masks, where that is known."""
+    whole = len(entry.names["all"]) or (sum(entry.counts.values()) if entry.rule else 0)
+    return whole or entry.expected.get("all")
+
+
+def _count(entry: DataSet, images: ImageSet, part: bool) -> str:
+    """A note on the number of images where it is not the published one; an ``InputError`` where nobody knows why."""
+    number, published = len(images), _published(entry)
+    if published is None:
+        return "no published number to compare with"
+    if number == published:
+        return ""
+    if number in OTHER_COUNTS.get(entry.name, {}):
+        return f"published: {published}; {OTHER_COUNTS[entry.name][number]}"
+    if part:
+        return f"a part: published are {published}"
+    known = f" (note: {entry.note})" if entry.note else ""
+    raise InputError(
+        f"{entry.title} ({images.source}) has {number} images, published are {published}{known}; fetch the whole set"
+    )
+
+
+def _splits(entry: DataSet, images: ImageSet, source: Path) -> list[str]:
+    """The splits that hold each image, joined by ``;``. A split that is not whole here holds none."""
+    held: dict[Path, list[str]] = {item.image: [] for item in images.items}
+    for split in entry.splits:
+        if split == "all":
+            continue
+        try:
+            members = load_images(entry.name, split, root=source).items
+        except InputError:
+            continue
+        for item in members:
+            held.get(item.image, []).append(split)
+    return [";".join(held[item.image]) for item in images.items]
+
+
+def _stems(names: tuple[str, ...]) -> list[str]:
+    """A file name for each image: its own, but for signs that no file may have and names that differ only in case."""
+    taken: set[str] = set()
+    stems = []
+    for name in names:
+        plain = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).lstrip(".") or "_"
+        stem, number = plain, 2
+        while stem.lower() in taken:
+            stem, number = f"{plain}-{number}", number + 1
+        taken.add(stem.lower())
+        stems.append(stem)
+    return stems
+
+
+def _write(item, folder: Path, stem: str, volumetric: bool) -> dict[str, object]:
+    """Write one image and its mask below ``folder``; its row of the manifest, but for the splits."""
+    image, values = item.read()
+    mask = folder / "masks" / f"{stem}{'.nii.gz' if volumetric else '.png'}"
+    if volumetric:
+        file = folder / "images" / f"{stem}.nii.gz"
+        affine = nib.as_closest_canonical(nib.load(item.image)).affine
+        whole = image.astype(np.int16)
+        _save_volume(whole if np.array_equal(whole, image) else image, affine, file)
+        _save_volume(values, affine, mask)
+    else:
+        file = folder / "images" / f"{stem}{_ordinary(item.image) or '.png'}"
+        if _ordinary(item.image):
+            shutil.copyfile(item.image, file)
+        else:
+            grey = (image == image[..., :1]).all()
+            Image.fromarray(image[..., 0] if grey else image).save(file)
+        Image.fromarray(values).save(mask, optimize=True)
+    return listing.row(image, values) | {
+        "name": item.name,
+        "file": file.relative_to(folder).as_posix(),
+        "mask": mask.relative_to(folder).as_posix(),
+        "group": item.group,
+        "sha256": listing.file_hash(file),
+        "mask_sha256": listing.file_hash(mask),
+    }
+
+
+def _ordinary(path: Path) -> str:
+    """The extension of a file that can be copied as it is: 8-bit grey or RGB, PNG or JPEG, not turned; else ""."""
+    try:
+        with Image.open(path) as picture:
+            plain = picture.mode in ("L", "RGB") and picture.getexif().get(0x0112, 1) == 1
+            return {"PNG": ".png", "JPEG": ".jpg"}.get(picture.format, "") if plain else ""
+    except OSError:
+        return ""  # a TIFF of ClinicDB's kind, which another library reads
+
+
+def _save_volume(values: np.ndarray, affine: np.ndarray, path: Path) -> None:
+    nib.save(nib.Nifti1Image(values.transpose(2, 1, 0), affine), path)
+
+
+def find_problems(name: str, root: str | Path) -> list[str]:
+    """What is wrong with the prepared set ``root/<name>``: a line for each problem, with the file and what to do.
+
+    Counts, names, hashes, sizes, the values of every mask and its share of foreground are read again and compared.
+    Raises ``NotFound`` where there is no prepared set.
+    """
+    entry, folder = find_set(name), Path(root).expanduser() / name
+    again = f"delete {folder} and prepare the set again"
+    if not (folder / "manifest.csv").is_file():
+        raise NotFound(f"no prepared {entry.title} in {root}: expected {folder / 'manifest.csv'}; prepare it first")
+    try:
+        rows = pd.read_csv(folder / "manifest.csv", dtype={"name": str, "group": str}, keep_default_na=False)
+    except ValueError:
+        rows = pd.DataFrame()
+    if lacking := [column for column in listing.COLUMNS if column not in rows]:
+        return [f"{folder / 'manifest.csv'} lacks the columns {some(lacking)}; {again}"]
+    problems = []
+    published = _published(entry)
+    if published not in (None, len(rows)) and len(rows) not in OTHER_COUNTS.get(name, {}):
+        problems.append(f"{folder / 'manifest.csv'} lists {len(rows)} images, published are {published}; {again}")
+    if twice := sorted(rows.name[rows.name.duplicated()]):
+        problems.append(f"{folder / 'manifest.csv'} lists names twice: {some(twice)}; {again}")
+    listed = {*rows.file, *rows["mask"]}
+    for path in sorted(p for kind in ("images", "masks") for p in (folder / kind).glob("*") if p.name[0] != "."):
+        if path.relative_to(folder).as_posix() not in listed:
+            problems.append(f"{path} is not in the manifest; delete it, or {again}")
+    found = listing.each(lambda i: _compare(entry, folder, rows.iloc[i]), len(rows), f"checking {entry.title}")
+    return problems + [f"{problem}; {again}" for lines in found for problem in lines]
+
+
+def _compare(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
+    """What differs between a row of the manifest and its two files."""
+    problems = []
+    for path, sha256 in ((folder / row.file, row.sha256), (folder / row["mask"], row.mask_sha256)):
+        if not path.is_file():
+            problems.append(f"{path} is missing")
+        elif listing.file_hash(path) != sha256:
+            problems.append(f"{path} was changed: its SHA-256 is not that of the manifest")
+    if problems:
+        return problems
+    classes = len(entry.classes)
+    try:
+        if entry.volumetric:
+            image, mask = read_volume(folder / row.file)[0], read_volume_mask(folder / row["mask"], classes)
+        else:
+            image = read_image(folder / row.file)
+            mask = read_mask(folder / row["mask"], max(classes, 2))  # as for several classes: no grey is cut at 127
+    except InputError as error:
+        return [str(error).rsplit(";", 1)[0]]
+    if mask.max() > classes:
+        return [f"{folder / row['mask']} holds the value {mask.max()}, but the classes are 0 to {classes}"]
+    if image.shape[: mask.ndim] != mask.shape:
+        return [f"{folder / row['mask']} does not have the size of its image {folder / row.file}"]
+    measured = listing.row(image, mask)
+    wrong = [f"{k} {row[k]}, not {v}" for k, v in measured.items() if abs(float(row[k]) - float(v)) > 2e-6]
+    return [f"the manifest says of {folder / row.file}: {', '.join(wrong)}"] if wrong else []

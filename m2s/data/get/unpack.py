@@ -1,0 +1,143 @@
+"""Unpack one archive, zip or tar, wholly or not at all, and never outside its folder."""
+
+import errno
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from m2s.errors import InputError, RunError
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz")
+FOREIGN = (".rar", ".7z")
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError, NotImplementedError)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is that of an archive that :func:`unpack` takes."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def web_page(path: Path) -> str:
+    """The title of a file that is an HTML page, whatever its name; empty for anything else."""
+    with path.open("rb") as file:
+        start = file.read(65536)
+    if not re.match(rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head)\b", start, re.I | re.S):
+        return ""
+    title = re.search(rb"<title[^>]*>(.*?)</title>", start, re.I | re.S)
+    return " ".join(title[1].decode("utf-8", "replace").split())[:80] if title else "no title"
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack ``archive`` into one new folder inside ``folder``, and return that.
+
+    The new folder has the name of the archive's own single top folder, or else the archive's. macOS's debris
+    (``__MACOSX``, ``._*``, ``.DS_Store``) is left out. Raises :class:`~m2s.errors.InputError` for what is no whole
+    archive, for one that writes outside its folder or holds links, and for a name that is taken;
+    :class:`~m2s.errors.RunError` when it cannot be written. After an error nothing is left.
+    """
+    _check(archive)
+    stem = next(archive.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if _ends(archive, s))
+    temporary = folder / f".{stem}.partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        written = 0
+        for name, content in _members(archive):
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(content, target)
+            written += 1
+        if not written:
+            raise InputError(f"{archive} holds no files; fetch it again")
+        entries = list(temporary.iterdir())
+        single = len(entries) == 1 and entries[0].is_dir()
+        whole, target = (entries[0], folder / entries[0].name) if single else (temporary, folder / stem)
+        if target.exists():
+            raise InputError(f"{archive} unpacks to {target}, which exists already: remove one of the two")
+        return whole.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"the disk is full: {archive.name} was not unpacked; make room in {folder}") from None
+        if error.errno is not None:
+            raise RunError(f"cannot unpack {archive} into {folder}: {error.strerror}") from error
+        raise _damaged(archive, error) from None  # gzip's complaints about its content
+    except _DAMAGED as error:
+        raise _damaged(archive, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _damaged(archive: Path, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return InputError(f"{archive} is damaged ({reason}): delete it and fetch it again")
+
+
+def _ends(archive: Path, suffix: str) -> bool:
+    return archive.name.lower().endswith(suffix)
+
+
+def _check(archive: Path) -> None:
+    if not archive.is_file():
+        raise InputError(f"no such archive: {archive}")
+    if title := web_page(archive):
+        raise InputError(
+            f"{archive} is no archive but a web page ('{title}'), as sites send that want a login or whose quota is "
+            "used up: delete it and save the file with a browser"
+        )
+    with archive.open("rb") as file:
+        start = file.read(8)
+    if archive.suffix.lower() in FOREIGN or start.startswith((b"Rar!", b"7z\xbc\xaf")):
+        raise InputError(
+            f"{archive} is a RAR or 7z archive, which Python does not read: unpack it yourself into {archive.parent} "
+            "(unar, 7z x, or bsdtar -xf)"
+        )
+    if not is_archive(archive):
+        raise InputError(f"{archive} is none of the archives known here: {', '.join(SUFFIXES)}")
+
+
+def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    """The safe relative name and the content of every file, without debris."""
+    # By content, not by name: a tar that is called .zip is unpacked all the same.
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                link = stat.S_ISLNK(info.external_attr >> 16)
+                name = _safe(archive, info.filename, link)
+                if name and not info.is_dir():
+                    if info.flag_bits & 1:
+                        raise InputError(f"{archive} needs a password: unpack it yourself into {archive.parent}")
+                    with opened.open(info) as content:
+                        yield name, content
+    elif not tarfile.is_tarfile(archive):
+        raise InputError(f"{archive} is cut short, or no {archive.suffix} file: delete it and fetch it again")
+    else:
+        with tarfile.open(archive) as opened:
+            for member in opened:
+                name = _safe(archive, member.name, not (member.isfile() or member.isdir()))
+                if name and member.isfile():
+                    with opened.extractfile(member) as content:
+                        yield name, content
+
+
+def _safe(archive: Path, name: str, link: bool) -> PurePosixPath | None:
+    """The name to write to, or ``None`` for debris. Raises ``InputError`` for one that leads outside."""
+    path = PurePosixPath(name.replace("\\", "/"))  # some Windows programs write backslashes
+    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", str(path)):
+        raise InputError(f"{archive} was refused: it would write outside its folder ('{name}'); do not trust it")
+    if link:
+        raise InputError(f"{archive} was refused: '{name}' is a link or a device, not a file; do not trust it")
+    if "__MACOSX" in path.parts or path.name.startswith("._") or path.name == ".DS_Store":
+        return None
+    return path
+
+
+def _write(content: IO[bytes], target: Path) -> None:
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)

@@ -1,0 +1,52 @@
+"""Load the images of a data set: real files from a folder, or made-up ones."""
+
+from pathlib import Path
+
+import numpy as np
+
+from m2s import provenance
+from m2s.data.disk import layouts
+from m2s.data.imageset import ImageSet, short_hash
+from m2s.data.sets import find_set
+from m2s.errors import InputError, unknown
+
+
+def load_images(
+    name: str, split: str = "train", root: str | Path = "phantom", limit: int | None = None, seed: int = 0
+) -> ImageSet:
+    """The images of a data set: ``load("kvasir", "test", root="data")``.
+
+    ``root`` is a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
+    ``split`` is one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
+    ``"all"`` for whatever is there. ``limit`` takes that many: of real images a random choice by ``seed`` (a smaller
+    one is part of a larger one), of made-up ones as many as asked for, made from ``seed``. Names, pairs and counts are
+    checked here, the pictures when they are decoded. Raises
+    :class:`~m2s.errors.InputError`.
+    """
+    entry = find_set(name)
+    if split not in entry.splits:
+        raise unknown(f"split of {entry.title}", split, entry.splits)
+    if limit is not None and limit < 1:
+        raise InputError(f"limit must be at least 1, not {limit}")
+    if str(root) == "phantom":
+        from m2s.data.made_up import make_phantoms
+
+        images = make_phantoms(entry, split, limit, seed)
+        provenance.used(name, split, images.fingerprint)
+        return images
+    pairs, source = layouts.find_pairs(entry, split, Path(root).expanduser())
+    if limit is not None and limit < len(pairs):
+        order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
+        pairs = [pairs[i] for i in sorted(order[:limit])]
+    sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
+    fingerprint = short_hash(name, *sizes)
+    provenance.used(name, split, fingerprint)
+    return ImageSet(
+        name=name,
+        title=entry.title,
+        split=split,
+        source=source,
+        made_up=False,
+        fingerprint=fingerprint,
+        items=tuple(pairs),
+    )

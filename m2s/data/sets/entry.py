@@ -1,0 +1,112 @@
+"""What the catalogue says of one published data set."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+
+RESEARCH = "for research and education; cite the paper"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One published data set. ``name`` is the short name used everywhere in this package."""
+
+    name: str
+    title: str
+    """The name its authors gave it; also the name of its folder."""
+    size: str
+    """Width × height of the images, in pixels (volumes: columns × rows × slices)."""
+    home: str
+    licence: str
+    citation: str
+    layout: str
+    """Folders of the images and the masks as the set is distributed."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Images in each split, where a source gives the number or we fixed it."""
+    folders: tuple[str, ...] = ()
+    """Further names under which the folder is met; capitals, spaces, hyphens and underscores do not count."""
+    mask_prefix: str = ""
+    """What the names of the original masks have before the name of their image."""
+    part_of: str = ""
+    """The data set whose frames these are, where there is one."""
+    modality: str = "colonoscopy"
+    classes: tuple[str, ...] = ("polyp",)
+    """The foreground classes: class 1, 2, …; 0 is the background."""
+    colours: tuple[tuple[int, int, int], ...] = ()
+    """Colours of class 0, 1, … in the masks as distributed; () for black and white, and for indices."""
+    lists: str = ""
+    """Folders of the shipped name lists (``splits/<folder>/<name>_<split>.txt``), separated by blanks; "" for none."""
+    rule: str = ""
+    """How a split without a list is made: "folders" as distributed, "fifth" or "clips" (:mod:`m2s.data.splitting`)."""
+    parts: tuple[str, ...] = ()
+    """Splits whose numbers of images no source gives."""
+    spacing: tuple[float, float, float] | None = None
+    """What volumes are resampled to, (z, y, x) in mm; None leaves them as they are."""
+    expected: dict[str, int] = field(default_factory=dict)
+    """Published numbers of images: of the whole set ("all"), and of its groups where the set has some."""
+    note: str = ""
+    """Where sources differ, or what else one should know before counting."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that :func:`m2s.data.load` takes for this set."""
+        return (*self.counts, *self.parts, "all")
+
+    @property
+    def volumetric(self) -> bool:
+        """Whether an image is a volume (D, H, W)."""
+        return self.modality.endswith("volume")
+
+    @cached_property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The image names (files without extension) of each split, in the order of the shipped lists.
+
+        ``()`` where no list is shipped: then the split follows from the folders or a rule, and any name is taken.
+        """
+        lists = {split: self._read_list(split) for split in self.splits if split != "all"}
+        apart = len({name for names in lists.values() for name in names}) == sum(map(len, lists.values()))
+        whole = tuple(name for names in lists.values() for name in names) if apart and all(lists.values()) else ()
+        return {**lists, "all": whole}
+
+    def _read_list(self, split: str) -> tuple[str, ...]:
+        for folder in self.lists.split():
+            path = files(__package__) / "lists" / folder / f"{self.name}_{split}.txt"
+            if path.is_file():
+                text = path.read_text(encoding="utf-8")
+                return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
+        return ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch."""
+
+    url: str
+    file: str
+    """The name that it is kept under."""
+    hash: str | None = None
+    """``"md5:…"`` or ``"sha256:…"`` as published; ``None`` where none is known."""
+    megabytes: int | None = None
+    """Its size as its page states it, rounded; ``None`` where that is not known."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to get one data set."""
+
+    files: tuple[Download, ...] = ()
+    page: str = ""
+    """Where a person finds it, where that is not the home page of the catalogue."""
+    steps: tuple[str, ...] = ()
+    """What to do by hand; ``{folder}`` stands for the folder that takes the files."""
+    folder: str = ""
+    """The folder that unpacked archives go into, for archives whose own folders do not name the data set."""
+    provides: tuple[str, ...] = ()
+    """The data sets that come with it, where these are several."""
+    verified: str = "never downloaded by this project's tests"
+
+    @property
+    def megabytes(self) -> int | None:
+        """The size of the download, where it is known of every file."""
+        sizes = [file.megabytes for file in self.files]
+        return None if self.steps or None in sizes else sum(sizes)

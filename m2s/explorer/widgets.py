@@ -1,0 +1,66 @@
+"""Pictures, sliders and strips that the explorer's tabs share."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    pass
+
+THUMBNAIL, PICTURE = 62, 104
+"""Sides in screen pixels of the maps in the triangle, and of those beside it."""
+
+STYLE = f"""<style>
+.m2s-explorer .m2s-node {{flex: 0 0 {THUMBNAIL}px; width: {THUMBNAIL}px; height: {THUMBNAIL}px; margin: 1px; padding: 0;
+  background-size: 100% 100%; image-rendering: pixelated; line-height: 100px; font-size: 11px; color: white;
+  text-shadow: 0 0 3px black, 0 0 3px black, 0 0 3px black;}}
+.m2s-explorer .m2s-chosen {{outline: 3px solid #D55E00; z-index: 1;}}
+.m2s-explorer img.m2s-map {{image-rendering: pixelated;}}
+.m2s-explorer .m2s-line .widget-html-content {{line-height: 1.25; min-height: 28px;}}
+</style>"""
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """uint8 (H, W, 3) → a PNG file, packed lightly, because time counts more than bytes here."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "png", compress_level=1)
+    return stream.getvalue()
+
+
+class Strip(widgets.HBox):
+    """A row of pictures with a line of HTML below each; its widgets are kept and filled anew, which is fast."""
+
+    def __init__(self, label: str = "", side: int = PICTURE):
+        self.side, self.pictures = side, []
+        label = [widgets.HTML(f"<b>{label}</b>", layout={"width": "16px"})] if label else []
+        super().__init__(label, layout={"flex_flow": "row wrap"})
+
+    def show(self, *shown: tuple[np.ndarray, str]) -> None:
+        """Pictures uint8 (H, W, 3) with their titles."""
+        while len(self.pictures) < len(shown):
+            size = {"width": f"{self.side}px", "height": f"{self.side}px"}
+            image = widgets.Image(format="png", layout=size).add_class("m2s-map")
+            line = widgets.HTML().add_class("m2s-line")
+            box = widgets.VBox([image, line], layout={"width": f"{self.side + 6}px"})
+            self.pictures.append(box)
+            self.children = (*self.children, box)
+        self.layout.display = None if shown else "none"
+        for number, box in enumerate(self.pictures):
+            box.layout.display = None if number < len(shown) else "none"
+        for box, (pixels, title) in zip(self.pictures, shown, strict=False):
+            image, line = box.children
+            image.value, line.value = png(pixels), f"<small>{title}</small>"
+
+
+def slider(text: str, low: float, high: float, step: float = 1, value: float = 0) -> widgets.Widget:
+    """A slider that tells its value when it is let go."""
+    kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
+    layout, style = {"width": "360px"}, {"description_width": "110px"}
+    return kind(
+        value, min=low, max=high, step=step, description=text, continuous_update=False, layout=layout, style=style
+    )

@@ -1,0 +1,251 @@
+"""Looking inside: every node of the pyramid of MSNet and M2SNet under its paper name, captured in one pass."""
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m2s.data.tensors import normalise
+from m2s.errors import InputError, unknown
+from m2s.m2snet import M2SNet
+
+KINDS = {
+    "E": "encoder feature",
+    "MS": "node of the triangle",
+    "difference": "difference at one scale",
+    "CE": "complementarity-enhanced feature",
+    "D": "decoder stage",
+    "logit": "logit",
+}
+"""What a node can be, in the paper's terms (M2SNet paper, Section 3 and Fig. 2)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One feature map of a network, for one image.
+
+    ``name`` is ``"E^2"``, ``"MS_3^1"``, ``"MS_3^1 k=5"`` (the difference ``|f_5(A) − f_5(B)|`` inside the unit of
+    MS_3^1), ``"CE^4"``, ``"D^2"`` or ``"logit"``; ``label`` is the same as mathtext. ``feature`` is float32 (C, h, w)
+    on the CPU; ``stride`` says how many pixels of the input one of its pixels stands for; ``inputs`` names the nodes
+    that it is made of.
+    """
+
+    name: str
+    kind: str
+    label: str
+    feature: Tensor
+    stride: int
+    inputs: tuple[str, ...]
+
+
+class Capture(dict[str, Node]):
+    """What one pass of one image through a network left at its nodes, by name and in the order of reading.
+
+    ``probability`` is the prediction (C, H, W) in [0, 1] at the size that the network saw. A missing name raises
+    :class:`m2s.errors.InputError` with the nearest ones.
+    """
+
+    def __init__(self, nodes: dict[str, Node], logits: Tensor):
+        super().__init__(nodes)
+        self.probability = logits.sigmoid()
+
+    def __missing__(self, name: str) -> Node:
+        raise unknown("node", name, self)
+
+
+@torch.inference_mode()
+def capture(
+    model: M2SNet,
+    image: np.ndarray,
+    size: int | None = None,
+    names: Collection[str] | None = None,
+    off: Collection[str] = (),
+    limit_mb: int = 1024,
+) -> Capture:
+    """Every node of the pyramid for one image, in one pass, without changing the model.
+
+    Args:
+        model: MSNet or M2SNet with any encoder and options, in evaluation mode.
+        image: uint8 (H, W, 3), RGB.
+        size: the square side that the network sees; ``None`` for the image's own size.
+        names: the nodes to keep; ``None`` for all of them.
+        off: nodes ``MS_n^i`` with n ≥ 2 whose unit is switched off, so that zeros take their place in this pass.
+        limit_mb: what the kept nodes may take at most. At 352 px they take some 80 MB.
+
+    Raises:
+        InputError: the model is of another family or in training mode, a name is unknown, or the limit is exceeded.
+    """
+    if not isinstance(model, M2SNet):
+        raise InputError(f"{type(model).__name__} has no pyramid of subtractions: give an MSNet or an M2SNet")
+    if model.training:
+        raise InputError("the model is in training mode, where a pass changes its statistics: call model.eval() first")
+    known = _inputs(model)
+    for name in names or ():
+        if name not in known:
+            raise unknown("node", name, known)
+    device = next(model.parameters()).device
+    x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
+    if size is not None:
+        x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    kept, used = {}, 0
+
+    def keep(name: str, feature: Tensor) -> None:
+        nonlocal used
+        if names is not None and name not in names:
+            return
+        used += feature.nbytes
+        if used > limit_mb * 2**20:
+            raise InputError(
+                f"the features of {x.shape[-2]}×{x.shape[-1]} pixels take more than {limit_mb} MB: "
+                "give a smaller size, or in names the nodes that you need"
+            )
+        stride = 2 ** round(math.log2(x.shape[-2] / feature.shape[-2]))
+        kept[name] = Node(name, _kind(name), _label(name, known[name]), feature[0].float().cpu(), stride, known[name])
+
+    with _watched(model, keep, off):
+        logits = model(normalise(x, model.mean, model.std))
+    order = [name for name in known if name in kept]
+    return Capture({name: kept[name] for name in order}, logits[0].float().cpu())
+
+
+@torch.inference_mode()
+def receptive_fields(model: M2SNet, width: int = 2048) -> dict[str, float]:
+    """Of every node, the side in pixels of the window of the image that one of its pixels can depend on.
+
+    Measured exactly: NaN in one column of the image makes NaN of whatever depends on it, whatever the weights are. It
+    is put into each of 32 neighbouring columns in turn, since strides and upsampling make windows differ with the
+    place; the largest is given, and ``math.inf`` for a window that does not fit a strip of ``width`` pixels, such as
+    that of an encoder with global pooling. Takes the time of some twenty images of 352 px.
+    """
+    # Zeros with the NaN column in the middle. All images of the batch are one strip of 32 pixels' height.
+    strips = torch.zeros(32, 3, 32, width, device=next(model.parameters()).device)
+    for shift, strip in enumerate(strips):
+        strip[..., width // 2 + shift] = math.nan
+    fields = {}
+
+    def measure(name: str, feature: Tensor) -> None:
+        touched = feature.isnan().any(1).any(1)  # (32 shifts, w)
+        if touched[:, 0].any() or touched[:, -1].any():
+            fields[name] = math.inf
+            return
+        stride = width // touched.shape[1]
+        shift, place = touched.nonzero().T
+        offset, phase = width // 2 + shift - place * stride, place % (32 // stride)  # phases repeat every 32 pixels
+        spans = [offset[phase == p].max() - offset[phase == p].min() + 1 for p in range(32 // stride)]
+        fields[name] = float(max(spans))
+
+    with _watched(model, measure, ()):
+        model(strips)
+    return {name: fields[name] for name in _inputs(model)}
+
+
+def channel_spectrum(feature: Tensor) -> Tensor:
+    """How redundant the channels of a feature (C, h, w) are: its singular values' shares of the variance, (C,).
+
+    Each channel is a vector of h·w values less their mean; the squared singular values of the C × hw matrix, divided
+    by their sum, fall from the first to the last. C equal channels give 1, 0, 0, …; C unrelated ones of one size give
+    1/C each.
+    """
+    flat = feature.flatten(1).double()
+    covariance = (flat - flat.mean(1, keepdim=True)) @ (flat - flat.mean(1, keepdim=True)).T
+    values = torch.linalg.eigvalsh(covariance).flip(0).clamp_min(0)
+    return (values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)).float()
+
+
+def effective_rank(spectrum: Tensor) -> float:
+    """The number of equally strong components that a :func:`channel_spectrum` (C,) amounts to: the exponential of its
+    entropy, from 1 (all channels are one map) to C (Roy and Vetterli, EUSIPCO 2007)."""
+    share = spectrum.double()
+    return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
+
+
+def principal_components(feature: Tensor, count: int = 3) -> Tensor:
+    """The first principal components of the channels of a feature (C, h, w): maps (count, h, w), the strongest first.
+
+    Signs are chosen so that each component's channel weights sum to at least 0. Missing components are zero.
+    """
+    flat = feature.flatten(1)
+    flat = flat - flat.mean(1, keepdim=True)
+    _, directions = torch.linalg.eigh((flat @ flat.T).double())
+    directions = directions.flip(1)[:, :count].float()
+    directions = directions * torch.where(directions.sum(0) < 0, -1.0, 1.0)
+    maps = torch.zeros(count, *feature.shape[1:])
+    maps[: directions.shape[1]] = (directions.T @ flat).view(-1, *feature.shape[1:])
+    return maps
+
+
+def _inputs(model: M2SNet) -> dict[str, tuple[str, ...]]:
+    """Every node of a model and the nodes that it is made of, in reading order."""
+    found: dict[str, tuple[str, ...]] = {f"E^{i}": () for i in range(1, 6)}
+    found |= {f"MS_1^{i}": (f"E^{i}",) for i in range(1, 6)}
+    for unit in model.units:
+        n, i = map(int, unit.split("^"))
+        pair = (f"MS_{n - 1}^{i + 1}", f"MS_{n - 1}^{i}")
+        found |= {f"MS_{unit} k={k}": pair for k in model.difference.filters}
+        found[f"MS_{unit}"] = pair
+    orders = range(model.first_order, model.orders + 1)
+    found |= {f"CE^{i}": tuple(f"MS_{n}^{i}" for n in orders if n <= 6 - i) for i in range(1, 5)}
+    found["CE^5"] = ("E^5",) if model.enhance_encoder else ("MS_1^5",)
+    found |= {f"D^{i}": (f"D^{i + 1}" if i < 4 else "CE^5", f"CE^{i}") for i in (4, 3, 2)}
+    found["logit"] = ("D^2", "CE^1")
+    return found
+
+
+def _kind(name: str) -> str:
+    return "difference" if "k=" in name else name.partition("^")[0].partition("_")[0]
+
+
+def _label(name: str, inputs: tuple[str, ...]) -> str:
+    if name == "logit":
+        return name
+    if "k=" in name:
+        k = name.partition("k=")[2]  # with k = 1 the filter is the identity
+        deep, shallow = inputs if k == "1" else (f"f_{k}({name})" for name in inputs)
+        return f"$|{deep} - {shallow}|$"
+    return f"${name}$"
+
+
+@contextmanager
+def _watched(model: M2SNet, tell: Callable[[str, Tensor], None], off: Collection[str]) -> Iterator[None]:
+    """While open, a pass through the model tells ``tell(name, feature)`` of each node; ``off`` units give zeros."""
+    units = {f"MS_{unit}": module for unit, module in model.units.items()}
+    for name in off:
+        if name not in units:
+            raise unknown("unit", name, units)
+    filtered: dict[str, list[Tensor]] = {}  # what each filter gave in the unit at work: of the deep, then the shallow
+
+    def levels(_module: nn.Module, _inputs: object, features: list[Tensor]) -> None:
+        for i, feature in enumerate(features, start=1):
+            tell(f"E^{i}", feature)
+
+    def feature(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        tell(name, output)
+
+    def filter(k: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        filtered.setdefault(k, []).append(output)
+
+    def unit(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        for k, (deep, shallow) in filtered.items():
+            tell(f"{name} k={k}", (deep - shallow).abs() if model.difference.subtract else deep + shallow)
+        filtered.clear()
+        output = torch.zeros_like(output) if name in off else output
+        tell(name, output)
+        return output
+
+    handles = [model.encoder.register_forward_hook(levels), model.head.register_forward_hook(partial(feature, "logit"))]
+    for prefix, modules in (("MS_1", model.reduce), ("CE", model.enhance), ("D", model.decode)):
+        handles += [m.register_forward_hook(partial(feature, f"{prefix}^{i}")) for i, m in modules.items()]
+    if units:
+        handles += [m.register_forward_hook(partial(filter, k)) for k, m in model.difference.filters.items()]
+        handles += [m.register_forward_hook(partial(unit, name)) for name, m in units.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

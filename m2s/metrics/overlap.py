@@ -1,0 +1,37 @@
+"""How two areas overlap, of hard masks: the columns of M2SNet's breast (Table 4) and lung (Table 3) tables."""
+
+import numpy as np
+
+from m2s.metrics.conventions import checked
+
+
+def overlap(prediction: np.ndarray, mask: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+    """Dice, Jaccard, Precision, Recall and Specificity of one prediction, as fractions.
+
+    The papers' script for these columns is not released. Taken here is p > threshold of the map as predicted, without
+    the min-max normalisation of :func:`m2s.metrics.score`: an answer that nothing is there stays one.
+
+    **Empty masks** (BUSI has 133 normal images, without a tumour) make 0/0 of four of the five. Here Dice, Jaccard,
+    Precision and Recall are 1 where mask and prediction are both empty, and 0 where only one of the two is; so a false
+    alarm on a normal image costs as much as a missed tumour. Specificity is 1 where the mask leaves no background.
+
+    :param prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
+    :param mask: (H, W), bool, or 0 and 1, or 0 and 255.
+    :raises InputError: shapes that differ, values outside these ranges.
+    """
+    p, g = checked(prediction, mask)
+    hard = p > threshold
+    both, predicted, true = (int(np.count_nonzero(area)) for area in (hard & g, hard, g))
+    background, false_alarms = g.size - true, predicted - both
+    neither = float(not predicted and not true)
+
+    def share(part: int, whole: int) -> float:
+        return part / whole if whole else neither
+
+    return {
+        "Dice": share(2 * both, predicted + true),
+        "Jaccard": share(both, predicted + true - both),
+        "Precision": share(both, predicted),
+        "Recall": share(both, true),
+        "Specificity": (background - false_alarms) / background if background else 1.0,
+    }

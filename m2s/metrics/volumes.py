@@ -1,0 +1,34 @@
+"""Overlap of volumes, class by class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from m2s.errors import InputError
+
+
+def volume_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Dice and IoU, as fractions, of each class of one volume; the background is left out.
+
+    A class that the mask does not have is NaN, which means leave out (the convention of MONAI).
+
+    Args:
+        prediction: (D, H, W), class indices.
+        mask: (D, H, W), class indices, 0 the background.
+        classes: the names of the classes, without the background.
+
+    Raises:
+        InputError: shapes that differ.
+    """
+    if prediction.shape != mask.shape:
+        raise InputError(f"the prediction is {prediction.shape} and the mask {mask.shape}: they must be of one size")
+    scores = {}
+    for index, name in enumerate(classes, start=1):
+        p, g = prediction == index, mask == index
+        both, either = np.count_nonzero(p & g), np.count_nonzero(p | g)
+        known = g.any()
+        scores[name] = {
+            "Dice": 2 * both / (both + either) if known else np.nan,
+            "IoU": both / either if known else np.nan,
+        }
+    return scores

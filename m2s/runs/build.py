@@ -1,0 +1,60 @@
+"""From a run's plain settings to its network, loss and training images."""
+
+from functools import reduce
+from operator import add
+
+from torch import nn
+
+from m2s.data.crops import CropSet
+from m2s.data.imageset import ImageSet
+from m2s.data.load import load_images
+from m2s.data.tensors import TensorSet
+from m2s.losses import BCEDiceLoss, DiceCELoss, SegmentationLoss
+from m2s.lossnet import LossNet
+from m2s.studies.run import Run, split_of
+from m2s.zoo import create_model
+
+RELEASED_NORMALIZATION = {
+    "mean": (124.55 / 255, 118.90 / 255, 102.94 / 255),
+    "std": (56.77 / 255, 55.97 / 255, 57.50 / 255),
+}
+"""Of the released training script, for RGB in [0, 1]; its prediction uses ImageNet's, and so do we."""
+
+OTHER_LOSSES = {"bce_dice": BCEDiceLoss, "dice_ce": DiceCELoss}
+"""By ``Run.loss_form``: LGMSNet's in two and in three dimensions."""
+
+
+def build_network(run: Run, pretrained: bool | None = None) -> nn.Module:
+    """The network of a run, untrained; ``pretrained=False`` leaves its encoder random."""
+    pretrained = run.pretrained if pretrained is None else pretrained
+    return create_model(run.model, run.encoder, pretrained, run.num_classes, **dict(run.options))
+
+
+def build_loss(run: Run) -> nn.Module:
+    """The training loss of a run."""
+    if run.loss_form in OTHER_LOSSES:
+        return OTHER_LOSSES[run.loss_form]()
+    lossnet = LossNet(run.lossnet, run.lossnet_pretrained, run.lossnet_resize) if run.lossnet else None
+    return SegmentationLoss(run.loss_form, run.loss_terms, lossnet, run.lossnet_weight)
+
+
+def load_train_set(run: Run, root: str) -> ImageSet:
+    """The training images of a run, all sets joined; ``root`` is ``"phantom"`` or the folder of the data sets."""
+    return reduce(add, (load_images(*split_of(n, "train"), root, run.train_limit) for n in run.train_sets))
+
+
+Tensors = dict[tuple, TensorSet | CropSet]
+"""The training tensors that were made last, by what they were made from: runs in one process often share them."""
+
+
+def build_tensors(run: Run, train_set: ImageSet, kept: Tensors) -> TensorSet | CropSet:
+    """The training images of a run at its size, or crops of its volumes: those in ``kept``, or new ones in their place."""
+    recipe = run.recipe
+    made_from = (train_set.fingerprint, run.volumetric, recipe.size, recipe.augment, recipe.seed)
+    if made_from not in kept:
+        kept.clear()
+        if run.volumetric:
+            kept[made_from] = CropSet(train_set, recipe.size, recipe.seed)
+        else:
+            kept[made_from] = TensorSet(train_set, recipe.size, recipe.augment, recipe.seed)
+    return kept[made_from]

@@ -1,0 +1,111 @@
+"""One run: settings → a key → trained once, scored, kept, found again."""
+
+import json
+import os
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+
+from m2s.data.imageset import ImageSet
+from m2s.data.load import load_images
+from m2s.data.sets import CATALOGUE
+from m2s.data.tensors import TensorSet
+from m2s.errors import InputError, NotFound
+from m2s.paths import commit, data_label, whole_file
+from m2s.runs.build import RELEASED_NORMALIZATION, Tensors, build_loss, build_network, build_tensors, load_train_set
+from m2s.runs.machine import describe_machine
+from m2s.runs.score import score_set
+from m2s.runs.store import MODEL, RECORD, SCORES, run_folder
+from m2s.runs.train import CHECKPOINT, train
+from m2s.studies.run import CODE_VERSION, Run, split_of
+
+
+def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> Path:
+    """Train and score a run, unless it is there already, and publish it by one rename.
+
+    A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights,
+    machine, versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch) and ``model.safetensors``.
+    To score a run again, for instance because a test set has been added, delete its record: the training is kept.
+
+    Args:
+        run: the settings; ``run.data`` must name what ``data`` is.
+        results: the folder of one profile and kind of data (:func:`m2s.results_dir`).
+        data: ``"phantom"`` or the folder of the data sets.
+        kept: the training tensors of earlier runs of this process, see :func:`m2s.runs.build.build_tensors`.
+    """
+    if data_label(data) != run.data:
+        raise InputError(f"run {run.key} is made for {run.data} data, but data is {data}")
+    folder = run_folder(run, results)
+    if (folder / RECORD).exists():
+        return folder
+    started_from = commit()  # of the code that is loaded now: the checkout may move on while the run goes on
+    torch.set_num_threads(run.threads)
+    torch.manual_seed(run.recipe.seed)
+    train_set = load_train_set(run, data)
+    test_sets, missing = _find_test_sets(run, data)
+    model, loss = build_network(run), build_loss(run)
+    origin = {"weights": model.weights_source, "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None}
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        if folder.exists():
+            os.replace(folder, partial)
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
+    if not (partial / MODEL).exists():
+        tensors = build_tensors(run, train_set, {} if kept is None else kept)
+        watched = TensorSet(test_sets[0], run.recipe.size) if run.watch and test_sets else None
+        normalization = RELEASED_NORMALIZATION if run.normalisation == "released" else None
+        train(model, loss, tensors, run.recipe, partial, watched, normalization)
+        state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+        with whole_file(partial / MODEL) as temporary:
+            save_file(state, temporary)
+    model.load_state_dict(load_file(partial / MODEL))
+
+    start, tables, used = time.perf_counter(), [], [_describe(train_set)]
+    for test_set in test_sets:
+        tables.append(score_set(model, test_set, run.recipe.size))
+        used.append(_describe(test_set))
+    scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "image": []})
+    scores.round(5).to_csv(partial / SCORES, index=False)
+    log = pd.read_csv(partial / "log.csv")
+    record = {
+        "key": run.key,
+        "title": run.title,
+        "settings": asdict(run),
+        "code_version": CODE_VERSION,
+        "commit": started_from,
+        "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "seconds": {"training": round(log["seconds"].sum()), "scoring": round(time.perf_counter() - start)},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        **origin,
+        "data": used,
+        "missing": missing,
+        "machine": describe_machine(),
+    }
+    (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (partial / CHECKPOINT).unlink(missing_ok=True)
+    os.replace(partial, folder)
+    return folder
+
+
+def _find_test_sets(run: Run, data: str) -> tuple[list[ImageSet], dict[str, str]]:
+    """The test sets that are there, and the reason for each that is not; one that is there but broken is an error."""
+    found, missing = [], {}
+    for test_set in run.test_sets:
+        name, split = split_of(test_set, "test")
+        try:
+            found.append(load_images(name, split, data, run.test_limit))
+        except NotFound:
+            missing[name] = f"{CATALOGUE[name].title} not found in the data folder"
+            print(f"not scored: {missing[name]}", flush=True)
+    return found, missing
+
+
+def _describe(images: ImageSet) -> dict[str, object]:
+    return {"name": images.name, "split": images.split, "images": len(images), "fingerprint": images.fingerprint}

@@ -1,0 +1,32 @@
+"""What a run ran on."""
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+import timm
+import torch
+import torchvision
+
+
+def describe_machine() -> dict[str, object]:
+    """What the run ran on: processor, cores, memory, GPU, system, versions. No name or path of the machine."""
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x]
+        cpu = names[0] if names else cpu
+    return {
+        "processor": cpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "timm": timm.__version__,
+        },
+    }

@@ -1,0 +1,35 @@
+"""The scores of one network on a set of test images."""
+
+import pandas as pd
+from torch import nn
+
+from m2s.data import imageset
+from m2s.data.crops import prepare_volume
+from m2s.data.sets import CATALOGUE
+from m2s.metrics.cases import case_scores
+from m2s.metrics.volumes import volume_scores
+from m2s.runs.models import pick_device
+from m2s.runs.predict import predict, predict_volume
+
+
+def score_set(model: nn.Module, test_set: imageset.ImageSet, size: int) -> pd.DataFrame:
+    """Scores at the masks' own sizes (:func:`m2s.metrics_cases.case_scores`), one foreground class together.
+
+    A row per image and, for a model of several classes, per class: ``dataset`` (``"name"`` or ``"name:class"``),
+    ``image`` and a column per metric. Volumes get :func:`m2s.volumes.volume_scores`.
+    """
+    model.eval().to(pick_device())
+    entry = CATALOGUE[test_set.name]
+    classes, rows = entry.classes, []
+    if entry.volumetric:
+        for index in range(len(test_set)):
+            name, volume, _, mask = prepare_volume(test_set, index)
+            found = volume_scores(predict_volume(model, volume, mask.shape, size), mask, classes)
+            rows += [{"dataset": f"{entry.name}:{c}", "image": name, **scores} for c, scores in found.items()]
+        return pd.DataFrame(rows)
+    for name, image, mask in test_set:
+        probabilities = predict(model, image, size)
+        mask = mask if probabilities.ndim == 3 else mask > 0
+        for suffix, scores in case_scores(probabilities, mask, classes if probabilities.ndim == 3 else classes[:1]):
+            rows.append({"dataset": test_set.name + suffix, "image": name, **scores})
+    return pd.DataFrame(rows)

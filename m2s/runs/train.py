@@ -1,0 +1,204 @@
+"""One visible training loop, and prediction with what it trained.
+
+The default settings are those of the M2SNet paper (section 4.3): SGD, warm-up and linear decay, multi-scale batches.
+All randomness of an epoch follows from the seed and the epoch's number, so a run that was killed and resumed ends, on
+the CPU, at exactly the weights of a run that was not.
+"""
+
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from m2s.data.crops import CropSet
+from m2s.data.tensors import TensorSet, multiscale_sizes, normalise
+from m2s.errors import RunError, unknown
+from m2s.paths import whole_file
+from m2s.runs.models import pick_device
+from m2s.studies.recipe import Recipe
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> float:
+    """The learning rate as a part of its peak, at one of the ``steps`` of an epoch (both count from 0).
+
+    - "triangle" (M2SNet): warm-up and linear decay over the epochs, 1 in the middle.
+    - "poly" (LGMSNet in 2-D): ``(1 − t)^0.9``, t the part of all steps that is done.
+    - "cosine" (LGMSNet in 3-D): linear over the first ``recipe.warmup`` epochs, then half a cosine down to 0.
+    """
+    if recipe.schedule == "triangle":
+        return 1 - abs(2 * (epoch + 1) / (recipe.epochs + 1) - 1)
+    done = epoch + step / steps
+    if recipe.schedule == "poly":
+        return (1 - done / recipe.epochs) ** 0.9
+    if recipe.schedule == "cosine":
+        if done < recipe.warmup:
+            return (done + 1 / steps) / recipe.warmup
+        return 0.5 * (1 + math.cos(math.pi * (done - recipe.warmup) / (recipe.epochs - recipe.warmup)))
+    raise unknown("schedule", recipe.schedule, ("triangle", "poly", "cosine"))
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A well-mixed 63-bit seed for one epoch of one run."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Images ``(N, 3, S, S)`` bilinear and masks ``(N, 1, S, S)`` nearest to ``(size, size)``: multi-scale training."""
+    if images.shape[-1] == size:
+        return images, masks
+    images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+    return images, F.interpolate(masks, (size, size), mode="nearest")
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer, with one learning rate for ``model.encoder``, another for the rest."""
+    encoder = list(model.encoder.parameters())
+    inside = {id(p) for p in encoder}
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    groups = [{"params": encoder, "peak": recipe.encoder_lr}, {"params": rest, "peak": recipe.lr}]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
+    if recipe.optimizer not in ("nesterov", "sgd"):
+        raise unknown("optimizer", recipe.optimizer, ("nesterov", "sgd", "adamw"))
+    nesterov = recipe.optimizer == "nesterov"
+    return torch.optim.SGD(groups, 0.0, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=nesterov)
+
+
+def train(
+    model: nn.Module,
+    loss: nn.Module,
+    train_set: TensorSet | CropSet,
+    recipe: Recipe,
+    folder: Path,
+    watched: TensorSet | None = None,
+    normalization: dict[str, tuple[float, ...]] | None = None,
+) -> pd.DataFrame:
+    """Train ``model`` in place, with a checkpoint in ``folder`` after every epoch; resume where one is found.
+
+    Args:
+        model: as :func:`m2s.create_model` makes it.
+        loss: with a method ``parts(outputs, masks)``, such as those of :mod:`m2s.losses`.
+        train_set: images, or crops of volumes.
+        recipe: how to train.
+        folder: for the checkpoint and the log.
+        watched: images on which :func:`mean_iou` is taken after every epoch. It is written down and changes nothing.
+        normalization: ``mean`` and ``std`` of the training images; by default the model's own.
+
+    Returns:
+        A row per epoch: mean of the loss and of its parts, ``watched_IoU`` if there is one, learning rate, seconds.
+        Also written as ``log.csv``.
+
+    Raises:
+        RunError: the loss or a weight is not finite. The checkpoint of the last good epoch stays.
+    """
+    device = pick_device()
+    volumes = train_set[0][0].ndim == 4
+    layout = torch.channels_last_3d if volumes else torch.channels_last  # the faster ones, on CPUs and GPUs
+    model.to(device, memory_format=layout), loss.to(device, memory_format=layout)
+    optimizer = make_optimizer(model, recipe)
+    normalization = normalization or {"mean": model.mean, "std": model.std}
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint, log = folder / CHECKPOINT, []
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        log = state["log"]
+
+    generator = torch.Generator()
+    loader = DataLoader(
+        train_set,
+        batch_size=recipe.batch_size,
+        shuffle=True,
+        generator=generator,
+        drop_last=len(train_set) >= recipe.batch_size,
+        num_workers=min(8, os.cpu_count() or 1) if device.type == "cuda" else 0,
+        persistent_workers=device.type == "cuda",
+        pin_memory=device.type == "cuda",
+    )
+    sizes = multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
+    terminal = sys.stderr.isatty()
+    bar = tqdm(total=recipe.epochs * len(loader), initial=len(log) * len(loader), disable=not terminal, unit="step")
+    for epoch in range(len(log), recipe.epochs):
+        start, sums = time.perf_counter(), {}
+        generator.manual_seed(epoch_seed(recipe.seed, epoch))
+        torch.manual_seed(epoch_seed(recipe.seed, epoch))
+        train_set.set_epoch(epoch)
+        model.train()
+        for step, (images, masks) in enumerate(loader):
+            for group in optimizer.param_groups:
+                group["lr"] = rate(recipe, epoch, step, len(loader)) * group["peak"]
+            images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
+            if not volumes:  # which come normalised, each by itself
+                images = normalise(images, **normalization)
+            size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
+            images, masks = resize_batch(images, masks, size)
+            images = images.contiguous(memory_format=layout)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+                outputs = model(images)
+            outputs = outputs.float() if isinstance(outputs, Tensor) else [o.float() for o in outputs]
+            parts = loss.parts(outputs, masks)
+            total = sum(parts.values())
+            if not torch.isfinite(total):
+                bar.close()
+                raise not_finite(f"the loss is {total.item()}", epoch, step, folder)
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+            for name, value in {"loss": total, **parts}.items():
+                sums[name] = sums.get(name, 0.0) + value.item()
+            bar.update()
+        if not all(p.isfinite().all() for p in model.parameters()):
+            bar.close()
+            raise not_finite("a weight is not finite", epoch, step, folder)
+        means = {name: value / len(loader) for name, value in sums.items()}
+        if watched is not None:
+            means["watched_IoU"] = mean_iou(model, watched, recipe.batch_size)
+        rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}
+        log.append({"epoch": epoch + 1, **means, **rates, "seconds": time.perf_counter() - start})
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}
+        with whole_file(checkpoint) as temporary:
+            torch.save(state, temporary)
+        if not terminal:
+            print(
+                f"epoch {epoch + 1}/{recipe.epochs}  loss {means['loss']:.4f}  {log[-1]['seconds']:.0f} s", flush=True
+            )
+    bar.close()
+    table = pd.DataFrame(log)
+    table.to_csv(folder / "log.csv", index=False)
+    return table
+
+
+def not_finite(what: str, epoch: int, step: int, folder: Path) -> RunError:
+    """The error of a training that diverged."""
+    kept = folder / CHECKPOINT
+    last = f"the checkpoint of epoch {epoch} is kept in {kept}" if kept.exists() else "no epoch was finished before"
+    return RunError(f"{what} at epoch {epoch + 1}, step {step + 1}; {last}; try lower learning rates")
+
+
+@torch.inference_mode()
+def mean_iou(model: nn.Module, images: TensorSet, batch_size: int = 16) -> float:
+    """IoU at 0.5 of each image at the set's own size, averaged over the images; for one foreground class.
+
+    LGMSNet's code takes this after every epoch, keeps the epoch where it is best, and reports that very number
+    (:data:`m2s.metrics.CONVENTIONS`, "lgmsnet"): choosing and reporting on the same images.
+    """
+    model.eval()
+    device, found = next(model.parameters()).device, []
+    for batch, masks in DataLoader(images, batch_size):
+        p = model(normalise(batch.to(device), model.mean, model.std)) > 0
+        g = masks.to(device) > 0
+        both, either = (p & g).sum((1, 2, 3)), (p | g).sum((1, 2, 3))
+        found.append(torch.where(either > 0, both / either, 1.0))
+    return torch.cat(found).mean().item()

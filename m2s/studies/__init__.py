@@ -1,0 +1,8 @@
+"""The studies: every published table as rows of runs on tasks, plain definitions without a network."""
+
+from m2s.studies.lgmsnet import LGMSNETS
+from m2s.studies.m2snet import ABLATIONS, COMPARISONS
+from m2s.studies.study import Study
+
+STUDIES: dict[str, Study] = COMPARISONS | ABLATIONS | LGMSNETS
+"""Name → study: the one list of what is to be run."""

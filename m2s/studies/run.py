@@ -1,0 +1,84 @@
+"""One run: everything that shapes a training, as plain values, and its key."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields, replace
+
+from m2s.data.sets import CATALOGUE
+from m2s.studies.recipe import Recipe
+
+CODE_VERSION = 1
+"""Part of every key: raised whenever a change of the code changes what a run gives (a test holds a recorded figure)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that shapes a training, as plain values. Equal settings have equal keys.
+
+    ``train_sets`` and ``test_sets`` hold names of data sets, or ``"name/split"`` where the split is not "train" or
+    "test"; ``train_limit`` takes that many images of each training set; ``num_classes`` and ``options`` go to
+    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:data:`m2s.runs.build.RELEASED_NORMALIZATION`);
+    ``loss_form`` is one of :data:`m2s.losses.FORMS` or of :data:`m2s.runs.build.OTHER_LOSSES`, which take no
+    ``loss_terms`` and no LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``watch`` writes down the
+    IoU on the first test set after every epoch. The last four fields do not shape the trained weights beyond rounding
+    and are no part of the key.
+    """
+
+    data: str
+    model: str
+    encoder: str
+    recipe: Recipe
+    pretrained: bool = True
+    num_classes: int = 1
+    options: tuple[tuple[str, object], ...] = ()
+    normalisation: str = "model"
+    train_sets: tuple[str, ...] = ("kvasir", "clinicdb")
+    train_limit: int | None = None
+    loss_form: str = "published"
+    loss_terms: tuple[str, ...] = ("iou", "bce")
+    lossnet: str | None = None
+    lossnet_resize: int | None = None
+    lossnet_weight: float = 0.1
+    lossnet_pretrained: bool = True
+    test_sets: tuple[str, ...] = field(default=(), compare=False)
+    test_limit: int | None = field(default=None, compare=False)
+    threads: int = field(default=1, compare=False)
+    watch: bool = field(default=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """``<model>-<encoder>-s<seed>-<hash>``: the folder of this run."""
+        outside = ("test_sets", "test_limit", "threads", "watch")
+        settings = {k: v for k, v in _changed(self).items() if k not in outside}
+        text = json.dumps([CODE_VERSION, settings | {"recipe": _changed(self.recipe)}], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{self.model}-{self.encoder}-s{self.recipe.seed}-{digest}"
+
+    @property
+    def title(self) -> str:
+        """One line for people: model, encoder, options, size, epochs, seed."""
+        options = [f"{name}={value}" for name, value in self.options]
+        r, sets = self.recipe, " ".join(self.train_sets)
+        names = [self.model] if self.encoder == "none" else [self.model, self.encoder]
+        return ", ".join([*names, *options, sets, f"{r.size} px", f"{r.epochs} epochs", f"seed {r.seed}"])
+
+    @property
+    def volumetric(self) -> bool:
+        """Whether it is trained on volumes."""
+        return CATALOGUE[split_of(self.train_sets[0], "train")[0]].volumetric
+
+    def joined(self, other: "Run") -> "Run":
+        """This run, scored on the test sets of another one with the same key as well."""
+        return replace(self, test_sets=tuple(dict.fromkeys(self.test_sets + other.test_sets)))
+
+
+def split_of(name: str, default: str) -> tuple[str, str]:
+    """``"busi/fold1-train"`` → ``("busi", "fold1-train")``; ``"kvasir"`` → ``("kvasir", default)``."""
+    data_set, _, split = name.partition("/")
+    return data_set, split or default
+
+
+def _changed(settings: Run | Recipe) -> dict[str, object]:
+    """The fields that differ from their defaults: a field added later, with a default, leaves old keys as they are."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {f.name: values[f.name] for f in fields(settings) if values[f.name] != f.default}

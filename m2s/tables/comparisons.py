@@ -1,0 +1,175 @@
+"""Which differences are larger than chance, and whether a printed ordering holds in our runs."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from m2s.errors import InputError, unknown
+from m2s.paths import data_label
+from m2s.studies import STUDIES, published
+from m2s.tables.cells import LOWER_IS_BETTER, finished_runs
+
+ENOUGH = 20
+"""Test images below which nothing is concluded: from a handful the bootstrap claims too much."""
+
+
+def gaps(
+    study: str, row: str, other: str, metric: str, profile: str, data: str | Path, results: Path | None = None
+) -> pd.DataFrame:
+    """How far ``row`` is ahead of ``other`` on each data set: the paper's gap, and ours with its paired bootstrap.
+
+    Positive is better, also for errors such as MAE. Scores are averaged over seeds per image first. The columns of
+    :func:`paired_bootstrap`, ``paper``, the printed gap, and ``beside``, the printed data sets that it is of: where the
+    table does not print the scored set, the mean over those of the same modality that it does print. A data set
+    without scores of both is left out. Ours are fractions.
+    """
+    finished = finished_runs(study, profile, data, results)
+    for name in (row, other):
+        if name not in finished:
+            raise unknown(f"row of study {study}", name, finished)
+    chosen = STUDIES[study]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    scores = [[scores for *_, scores in finished[name] if metric in scores] for name in (row, other)]
+    empty = pd.DataFrame(columns=["images", "difference", "low", "high", "share", "paper"], dtype=float)
+    empty = empty.rename_axis("dataset").assign(beside="")
+    if not all(scores):
+        return empty
+    a, b = (pd.concat(s).groupby(["dataset", "image"], sort=False)[[metric]].mean() * sign for s in scores)
+    # The folds that both have, and images on which the metric is defined for both.
+    common = a.join(b, how="inner", lsuffix="_a", rsuffix="_b").dropna().index
+    if common.empty:
+        return empty
+    table = paired_bootstrap(a.loc[common].reset_index(), b.loc[common].reset_index(), metric)
+    printed = _printed(chosen.published, metric)
+    table = table.rename(index=chosen.datasets)
+    beside = [chosen.beside(dataset) for dataset in table.index]
+    differences = [
+        [sign * (printed.get((row, d), np.nan) - printed.get((other, d), np.nan)) for d in sets] for sets in beside
+    ]
+    return table.assign(paper=[np.mean(d or np.nan) for d in differences], beside=[", ".join(sets) for sets in beside])
+
+
+def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
+    """The printed values of one metric by row and data set, as fractions."""
+    if not table:
+        return {}
+    cells = published.load_table(table)
+    cells = cells[cells["metric"] == metric]
+    values = cells["value"].where(cells["unit"] != "%", cells["value"] / 100)
+    return dict(zip(zip(cells["row"], cells["dataset"], strict=True), values, strict=True))
+
+
+def against(
+    reference: str, study: str, metric: str, profile: str, data: str | Path, results: Path | None = None
+) -> pd.DataFrame:
+    """Every other measured row less ``reference`` on every set that both were scored on, as text to look at.
+
+    ``+0.012 [-0.003, +0.027]``: the difference as in :func:`gaps`, and its interval of 95 %. Empty where there is none.
+    """
+    found = {row: gaps(study, row, reference, metric, profile, data, results) for row in STUDIES[study].rows}
+    texts = {
+        row: {g.Index: f"{g.difference:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gap.itertuples()}
+        for row, gap in found.items()
+        if row != reference and len(gap)
+    }
+    return pd.DataFrame.from_dict(texts, orient="index").fillna("")
+
+
+def ordering(study: str, metric: str, profile: str, data: str | Path, results: Path | None = None) -> pd.DataFrame:
+    """Every pair of measured rows that the paper orders, on each data set: does the order hold in our runs?
+
+    Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0) and ``beside`` (of which sets),
+    ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`gaps`), images, and ``verdict``: "holds"
+    (beyond the chance of the test images), "reversed" (beyond it too), or "undecided" (the interval contains 0, or
+    fewer than 20 images).
+    """
+    rows = [row for row, found in finished_runs(study, profile, data, results).items() if found]
+    parts = []
+    for row, other in combinations(rows, 2):
+        found = gaps(study, row, other, metric, profile, data, results).dropna(subset="paper").reset_index()
+        behind = found["paper"] < 0
+        low, high = found["low"].copy(), found["high"].copy()
+        found["row"], found["other"] = np.where(behind, other, row), np.where(behind, row, other)
+        found["low"], found["high"] = np.where(behind, -high, low), np.where(behind, -low, high)
+        found[["paper", "difference"]] = found[["paper", "difference"]].where(~behind, -found[["paper", "difference"]])
+        parts.append(found[found["paper"] > 0])  # a printed tie orders nothing
+    columns = ["dataset", "row", "other", "paper", "beside", "difference", "low", "high", "images", "verdict"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True)
+    table["verdict"] = np.select([table["low"] > 0, table["high"] < 0], ["holds", "reversed"], "undecided")
+    table.loc[table["images"] < ENOUGH, "verdict"] = "undecided"
+    return table[columns]
+
+
+def sentence(study: str, metric: str, profile: str, data: str | Path, results: Path | None = None) -> str:
+    """In words, by fixed rules, whether the paper's ordering holds in our runs, and with what certainty."""
+    chosen, pairs = STUDIES[study], ordering(study, metric, profile, data, results)
+    finished = {row: found for row, found in finished_runs(study, profile, data, results).items() if found}
+    if pairs.empty:
+        what = f"{len(finished)} of {len(chosen.rows)} rows have been run" if finished else "nothing has been run yet"
+        return f"{chosen.title}, {metric}: {what}, so nothing can be said of the paper's ordering."
+    counts = pairs["verdict"].value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
+    seeds = [len({run.recipe.seed for run, *_ in found}) for found in finished.values()]
+    if counts["holds"] and not counts["reversed"]:
+        answer = "The paper's ordering holds as far as our runs decide it"
+    elif counts["reversed"] and not counts["holds"]:
+        answer = "The paper's ordering does not hold in our runs, as far as they decide it"
+    elif counts["reversed"]:
+        answer = "The paper's ordering holds in part"
+    else:
+        answer = "Our runs do not decide the paper's ordering"
+    images = "made-up images, which say nothing of the paper" if data_label(data) == "phantom" else "real images"
+    few = f" Sets of fewer than {ENOUGH} images decide nothing." if (pairs["images"] < ENOUGH).any() else ""
+    once = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
+    count = pairs["dataset"].nunique()
+    sets = f"{count} test set{'s' * (count > 1)}"
+    if len(others := pairs[pairs["dataset"] != pairs["beside"]]):
+        places = others.drop_duplicates("dataset").groupby("beside", sort=False)["dataset"].agg(", ".join)
+        places = "; ".join(f"{sets} by the printed differences on {beside}" for beside, sets in places.items())
+        sets += f" ({len(others)} on sets that the table does not print: {places})"
+    return (
+        f"{answer} ({metric}, {images}): of {len(pairs)} printed differences between {len(finished)} rows on {sets}, "
+        f"{counts['holds']} have the same sign beyond the chance of the test images, "
+        f"{counts['reversed']} the opposite sign beyond it, and {counts['undecided']} are undecided (95 % intervals, "
+        f"paired bootstrap). Seeds behind a row: {once}.{few} The intervals leave out what another seed would change."
+    )
+
+
+def paired_bootstrap(
+    a: pd.DataFrame, b: pd.DataFrame, metric: str = "mDice", n: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """How much of the difference of two networks is chance in the choice of the test images.
+
+    The images of each data set are drawn n times with replacement, and the mean of a − b taken over the same images of
+    both. This leaves out what training again with another seed would change, and that frames of one video are not
+    independent: the true uncertainty is larger.
+
+    Args:
+        a, b: scores as :func:`m2s.runs.load_scores` gives them (dataset, image, metrics), of the same images.
+
+    Returns:
+        A row per data set: ``images``, ``difference`` (mean of a − b), ``low`` and ``high`` (95 % percentile interval),
+        ``share`` (of the draws with a above b; draws of a tie count half).
+
+    Raises:
+        InputError: the metric is unknown, there is no image, or the images differ.
+    """
+    for scores in (a, b):
+        if metric not in scores:
+            raise unknown("metric", metric, scores.columns.drop(["dataset", "image"]))
+    pairs = a.merge(b, on=["dataset", "image"], suffixes=("_a", "_b"))
+    if not 0 < len(a) == len(b) == len(pairs) or a.duplicated(["dataset", "image"]).any():
+        raise InputError("the two runs were not scored on the same images, so they cannot be compared in pairs")
+    differences = (pairs[f"{metric}_a"] - pairs[f"{metric}_b"]).groupby(pairs["dataset"], sort=False)
+    rows = {}
+    for dataset, difference in differences:
+        values = difference.to_numpy()
+        draws = np.random.default_rng(seed).integers(0, len(values), (n, len(values)))
+        means = values[draws].mean(axis=1)
+        low, high = np.quantile(means, (0.025, 0.975))
+        share = (means > 0).mean() + (means == 0).mean() / 2
+        rows[dataset] = {"images": len(values), "difference": values.mean(), "low": low, "high": high, "share": share}
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"images": int}).rename_axis("dataset")
