@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion, find_objects
 from scipy.spatial import KDTree
 
-from m2s.metrics.conventions import checked
+from m2s.metrics.pairs import check_pair
 
 
 def boundary(
@@ -20,17 +20,21 @@ def boundary(
     - **ASD**, average symmetric surface distance: the mean of D and D' together;
     - **HD95**: the larger of the 95 % quantiles of D and D'. (Some programs take one quantile of both together.)
 
-    Equal to MONAI's ``compute_average_surface_distance`` (symmetric) and ``compute_hausdorff_distance`` (percentile 95)
-    and several times as fast. Where the mask or the prediction is empty there is no border, hence no distance: both
+    Equal to MONAI's ``compute_average_surface_distance`` (symmetric) and ``compute_hausdorff_distance`` (percentile
+    95), but faster. Where the mask or the prediction is empty there is no border, hence no distance: both
     are NaN. A mean that leaves them out flatters a network that finds nothing; look at Dice and at their number.
 
-    :param prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
-    :param mask: (H, W), bool, or 0 and 1, or 0 and 255.
-    :param spacing: size of a pixel, one number or (height, width), for instance in mm. Without it the result is in
-        pixels of the mask, so the same error counts more in a larger picture.
-    :raises InputError: shapes that differ, values outside these ranges.
+    Args:
+        prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
+        mask: (H, W), bool, or 0 and 1, or 0 and 255.
+        spacing: size of a pixel, one number or (height, width), for instance in mm. Without it the result is in pixels
+            of the mask, so the same error counts more in a larger picture.
+        threshold: what counts as predicted lies above it.
+
+    Raises:
+        InputError: shapes that differ, values outside these ranges.
     """
-    p, g = checked(prediction, mask)
+    p, g = check_pair(prediction, mask)
     there, back = (_border(area) * (1 if spacing is None else spacing) for area in (p > threshold, g))
     if not len(there) or not len(back):
         return {"ASD": float("nan"), "HD95": float("nan")}
@@ -52,8 +56,9 @@ def edge_distance(prediction: np.ndarray, mask: np.ndarray) -> float:
     A column is left out unless both have the layer in it (Dice counts what is missing there); NaN where there is no
     such column. A stray spot above or below a layer is taken for its edge.
 
-    :param prediction: (H, W) bool, the layer as predicted.
-    :param mask: (H, W) bool, the true layer.
+    Args:
+        prediction: (H, W) bool, the layer as predicted.
+        mask: (H, W) bool, the true layer.
     """
     p, g = np.asarray(prediction, bool), np.asarray(mask, bool)
     both = p.any(0) & g.any(0)

@@ -17,11 +17,14 @@ def case_scores(probabilities: np.ndarray, mask: np.ndarray, classes: Sequence[s
     F1 and IoU of LGMSNet's convention.
     Several: an entry for each, called ``":RNFL"`` and so on, with the columns of ``layer_scores``.
 
-    :param probabilities: (H, W) for one class, else (1 + classes, H, W), the background first, as
-        :func:`m2s.training.predict` gives them.
-    :param mask: (H, W), class indices, 0 the background.
-    :param classes: the names of the classes, without the background.
-    :raises InputError: shapes, values or numbers of classes that do not agree.
+    Args:
+        probabilities: (H, W) for one class, else (1 + classes, H, W), the background first, as
+            :func:`m2s.runs.predict.predict` gives them.
+        mask: (H, W), class indices, 0 the background.
+        classes: the names of the classes, without the background.
+
+    Raises:
+        InputError: shapes, values or numbers of classes that do not agree.
     """
     if len(classes) == 1:
         lgmsnet = score(probabilities, mask, "lgmsnet")
@@ -36,10 +39,13 @@ def layer_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[str
     Each pixel belongs to one class only, the most probable (background first where two are equal), so there is no
     threshold.
 
-    :param prediction: (H, W) class indices, or (1 + classes, H, W) probabilities or logits, the background first.
-    :param mask: (H, W), class indices, 0 the background.
-    :param classes: the names of the classes, without the background.
-    :raises InputError: shapes, values or numbers of classes that do not agree.
+    Args:
+        prediction: (H, W) class indices, or (1 + classes, H, W) probabilities or logits, the background first.
+        mask: (H, W), class indices, 0 the background.
+        classes: the names of the classes, without the background.
+
+    Raises:
+        InputError: shapes, values or numbers of classes that do not agree.
     """
     prediction, mask = np.asarray(prediction), np.asarray(mask)
     if prediction.ndim == 3:

@@ -2,27 +2,36 @@
 
 import numpy as np
 
-from m2s.metrics.conventions import checked
+from m2s.metrics.pairs import check_pair
 
 
 def overlap(prediction: np.ndarray, mask: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
     """Dice, Jaccard, Precision, Recall and Specificity of one prediction, as fractions.
 
     The papers' script for these columns is not released. Taken here is p > threshold of the map as predicted, without
-    the min-max normalisation of :func:`m2s.metrics.score`: an answer that nothing is there stays one.
+    the min-max normalisation of :func:`m2s.metrics.conventions.score`: an answer that nothing is there stays one.
+
+    Args:
+        prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
+        mask: (H, W), bool, or 0 and 1, or 0 and 255.
+        threshold: what counts as predicted lies above it.
+
+    Raises:
+        InputError: shapes that differ, values outside these ranges.
+    """
+    p, g = check_pair(prediction, mask)
+    return compare_areas(p > threshold, g)
+
+
+def compare_areas(prediction: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """Dice, Jaccard, Precision, Recall and Specificity of two areas, bool arrays of one shape, as fractions.
 
     **Empty masks** (BUSI has 133 normal images, without a tumour) make 0/0 of four of the five. Here Dice, Jaccard,
     Precision and Recall are 1 where mask and prediction are both empty, and 0 where only one of the two is; so a false
     alarm on a normal image costs as much as a missed tumour. Specificity is 1 where the mask leaves no background.
-
-    :param prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
-    :param mask: (H, W), bool, or 0 and 1, or 0 and 255.
-    :raises InputError: shapes that differ, values outside these ranges.
     """
-    p, g = checked(prediction, mask)
-    hard = p > threshold
-    both, predicted, true = (int(np.count_nonzero(area)) for area in (hard & g, hard, g))
-    background, false_alarms = g.size - true, predicted - both
+    both, predicted, true = (int(np.count_nonzero(area)) for area in (prediction & mask, prediction, mask))
+    background, false_alarms = mask.size - true, predicted - both
     neither = float(not predicted and not true)
 
     def share(part: int, whole: int) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from m2s.errors import InputError
+from m2s.metrics.overlap import compare_areas
 
 
 def volume_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -24,11 +25,10 @@ def volume_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[st
         raise InputError(f"the prediction is {prediction.shape} and the mask {mask.shape}: they must be of one size")
     scores = {}
     for index, name in enumerate(classes, start=1):
-        p, g = prediction == index, mask == index
-        both, either = np.count_nonzero(p & g), np.count_nonzero(p | g)
-        known = g.any()
+        true = mask == index
+        shares = compare_areas(prediction == index, true)
         scores[name] = {
-            "Dice": 2 * both / (both + either) if known else np.nan,
-            "IoU": both / either if known else np.nan,
+            "Dice": shares["Dice"] if true.any() else np.nan,
+            "IoU": shares["Jaccard"] if true.any() else np.nan,
         }
     return scores
