@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from m2s import figures, provenance
+from m2s import figures
 from m2s.data import load_images
 
 MASK = np.zeros((24, 32), dtype=np.uint8)
@@ -44,8 +44,8 @@ def test_overlay_draws_both_outlines(image):
     _, ax = plt.subplots()
     soft = np.roll(MASK, 4, axis=1) * 0.9
     figures.overlay(ax, image, MASK, soft, title="one")
-    (colour, points), (other, shifted) = contours(ax)
-    assert colour == figures.MASK_COLOUR and other == figures.PREDICTION_COLOUR
+    (color, points), (other, shifted) = contours(ax)
+    assert color == figures.MASK_COLOR and other == figures.PREDICTION_COLOR
     # the mask's border lies half a pixel outside its outermost pixels, columns 8 and 19, rows 6 and 17
     assert [points[:, 0].min(), points[:, 0].max()] == [7.5, 19.5]
     assert [points[:, 1].min(), points[:, 1].max()] == [5.5, 17.5]
@@ -78,12 +78,12 @@ def test_overlay_draws_each_class():
     assert [list(c.levels) for c in ax.collections if hasattr(c, "levels")] == [[0.5, 1.5]]
 
 
-def test_save_carries_metadata(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "USED", {})
+def test_save_carries_metadata(tmp_path):
     images = load_images("kvasir", "test", limit=2)
     fig, ax = plt.subplots()
     ax.plot([0, 1])
-    png, pdf = figures.save(fig, tmp_path / "deep" / "04_curve.v2", profile="lab", seeds=[1, 2], path=tmp_path)
+    origin = figures.fingerprints(images)
+    png, pdf = figures.save(fig, tmp_path / "deep" / "04_curve.v2", origin, profile="lab", seeds=[1, 2], path=tmp_path)
     assert (png.name, pdf.name) == ("04_curve.v2.png", "04_curve.v2.pdf")
     assert sorted(p.name for p in png.parent.iterdir()) == [pdf.name, png.name]
     with Image.open(png) as picture:
@@ -100,7 +100,6 @@ def test_save_carries_metadata(tmp_path, monkeypatch):
 
 def test_save_names_the_commit(tmp_path, monkeypatch):
     fig = plt.figure()
-    monkeypatch.setattr(provenance, "USED", {})
     figures.paths.commit.cache_clear()
     monkeypatch.setattr(figures.paths, "ROOT", tmp_path)  # no repository here
     with Image.open(figures.save(fig, tmp_path / "a")[0]) as picture:

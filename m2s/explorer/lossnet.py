@@ -1,18 +1,12 @@
 """The explorer's second tab: prediction and mask through LossNet's eyes."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import ipywidgets as widgets
 import numpy as np
 
-from m2s.explorer.widgets import Strip, slider
+from m2s.explorer.session import Session
+from m2s.explorer.widgets import StatusLine, Strip, slider
 from m2s.features import pictures
 from m2s.features.perturbations import change_mask
-
-if TYPE_CHECKING:
-    from m2s.explorer.session import Explorer
 
 
 class LossNetTab:
@@ -20,8 +14,8 @@ class LossNetTab:
 
     title = "LossNet"
 
-    def __init__(self, explorer: Explorer):
-        self.explorer, self.stale = explorer, True
+    def __init__(self, session: Session, status: StatusLine):
+        self.session, self.stale = session, True
         self.other = widgets.ToggleButtons(options=["the prediction of A", "the mask as it is"], description="beside")
         self.grow, self.blur = slider("grow", -20, 20), slider("blur", 0.0, 10.0, 0.5, 0.0)
         self.right, self.down = slider("to the right", -60, 60), slider("down", -60, 60)
@@ -30,43 +24,43 @@ class LossNetTab:
         self.widget = widgets.VBox([self.other, sliders, self.total, *self.rows])
         run, draw = ("running LossNet on the changed mask", self.run), ("drawing", self.draw)
         for control in (self.grow, self.blur, self.right, self.down):
-            explorer.on(control, run, draw)
-        explorer.on(self.other, ("running LossNet", self.refresh))
+            status.on_change(control, run, draw)
+        status.on_change(self.other, ("running LossNet", self.refresh))
 
     def refresh(self) -> None:
         """The side that stays is run once and kept; the changed mask is run when it changes."""
-        explorer = self.explorer
-        prediction = explorer.captures["A"].probability[0].numpy()
-        self.mask = prediction > 0.5 if explorer.mask is None else explorer.mask
+        session = self.session
+        prediction = session.captures["A"].probability[0].numpy()
+        self.mask = prediction > 0.5 if session.mask is None else session.mask
         self.fixed = prediction if self.other.value.startswith("the prediction") else self.mask.astype(np.float32)
-        self.fixed_features = pictures.lossnet_features(explorer.lossnet(), self.fixed)
+        self.fixed_features = pictures.lossnet_features(session.lossnet(), self.fixed)
         self.run()
         self.draw()
 
     def run(self) -> None:
         """Change the mask and let LossNet see it."""
         self.changed = change_mask(self.mask, self.grow.value, self.right.value, self.down.value, self.blur.value)
-        self.features = pictures.lossnet_features(self.explorer.lossnet(), self.changed)
+        self.features = pictures.lossnet_features(self.session.lossnet(), self.changed)
 
     def draw(self) -> None:
         """The changed mask beside the other side, at LossNet's four levels."""
         maps = pictures.lossnet_maps(self.fixed_features, self.features)
         grey = [(side[..., None] * np.full(3, 255)).astype(np.uint8) for side in (self.fixed, self.changed)]
         difference = np.abs(self.fixed - self.changed)
-        name = "the changed mask" if self.explorer.mask is not None else "no mask: the prediction at 0.5"
+        name = "the changed mask" if self.session.mask is not None else "no mask: the prediction at 0.5"
         columns = [
             [
                 (grey[0], self.other.value),
                 (grey[1], name),
-                (pictures.colour(difference), f"difference {difference.mean():.3f}"),
+                (pictures.color(difference), f"difference {difference.mean():.3f}"),
             ]
         ]
         for level, sides in enumerate(maps, start=1):
             low, high = min(s.min() for s in sides[:2]), max(s.max() for s in sides[:2])
-            column = [(pictures.colour(side, low, high), f"level {level}") for side in sides[:2]]
-            column.append((pictures.colour(sides[2]), f"l<sub>f</sub><sup>{level}</sup> = {sides[2].mean():.3g}"))
+            column = [(pictures.color(side, low, high), f"level {level}") for side in sides[:2]]
+            column.append((pictures.color(sides[2]), f"l<sub>f</sub><sup>{level}</sup> = {sides[2].mean():.3g}"))
             columns.append(column)
         for strip, row in zip(self.rows, zip(*columns, strict=True), strict=True):
             strip.show(*row)
         total = sum(float(distance.mean()) for *_, distance in maps)
-        self.total.value = f"L<sub>f</sub> = {total:.3g} ({self.explorer.lossnet().backbone})"
+        self.total.value = f"L<sub>f</sub> = {total:.3g} ({self.session.lossnet().backbone})"

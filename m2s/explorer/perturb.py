@@ -1,19 +1,13 @@
 """The explorer's third tab: a changed image, or a unit switched off."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import ipywidgets as widgets
 import numpy as np
 
-from m2s.explorer.widgets import Strip, slider
+from m2s.explorer.session import Session
+from m2s.explorer.widgets import StatusLine, Strip, slider
 from m2s.features import pictures
 from m2s.features.perturbations import change_image, move_lesion
-from m2s.metrics.conventions import score
-
-if TYPE_CHECKING:
-    from m2s.explorer.session import Explorer
+from m2s.metrics.overlap import compare_areas
 
 
 class PerturbTab:
@@ -21,8 +15,8 @@ class PerturbTab:
 
     title = "Perturb"
 
-    def __init__(self, explorer: Explorer):
-        self.explorer, self.stale = explorer, True
+    def __init__(self, session: Session, status: StatusLine):
+        self.session, self.stale = session, True
         self.noise, self.blur = slider("noise", 0.0, 0.3, 0.01, 0.0), slider("blur", 0.0, 8.0, 0.5, 0.0)
         self.brightness = slider("brightness", -0.5, 0.5, 0.05, 0.0)
         self.right, self.down = slider("lesion right", -120, 120, 4), slider("lesion down", -120, 120, 4)
@@ -33,44 +27,44 @@ class PerturbTab:
             [widgets.HBox([left, widgets.VBox([self.right, self.down, self.off])]), *self.rows.values()]
         )
         for control in (self.noise, self.blur, self.brightness, self.right, self.down, self.off):
-            explorer.on(control, ("running the network on the changed image", self.run), ("drawing", self.draw))
+            status.on_change(control, ("running the network on the changed image", self.run), ("drawing", self.draw))
 
     def refresh(self) -> None:
         """New image or networks: the units that there are."""
-        units = {f"MS_{unit}": None for model in self.explorer.networks.values() for unit in model.units}
+        units = {f"MS_{unit}": None for model in self.session.networks.values() for unit in model.units}
         chosen = self.off.value if self.off.value in units else "no unit"
         self.off.options = ["no unit", *units]
         self.off.value = chosen
-        self.right.disabled = self.down.disabled = self.explorer.mask is None or not self.explorer.mask.any()
+        self.right.disabled = self.down.disabled = self.session.mask is None or not self.session.mask.any()
         self.run()
         self.draw()
 
     def run(self) -> None:
         """Change the image and let the networks see it."""
-        image, mask = self.explorer.image, self.explorer.mask
+        image, mask = self.session.image, self.session.mask
         if not self.right.disabled and (self.right.value or self.down.value):
             image, mask = move_lesion(image, mask, self.right.value, self.down.value)
         image = change_image(image, self.noise.value, self.blur.value, self.brightness.value)
         off = () if self.off.value == "no unit" else (self.off.value,)
-        self.image, self.mask, self.predictions = image, mask, self.explorer.predict(image, off)
+        self.image, self.mask, self.predictions = image, mask, self.session.predict(image, off)
 
     def draw(self) -> None:
         """The changed image, each network's prediction before and after, and the difference of the two."""
-        explorer = self.explorer
+        session = self.session
         for network, strip in self.rows.items():
             if network not in self.predictions:
                 strip.show()
                 continue
-            before, after = explorer.captures[network].probability[0].numpy(), self.predictions[network]
+            before, after = session.captures[network].probability[0].numpy(), self.predictions[network]
             change = np.abs(after - before)
             strip.show(
-                (pictures.outlined(explorer.image, explorer.mask, before), f"before{dice(before, explorer.mask)}"),
-                (pictures.outlined(self.image, self.mask, after), f"after{dice(after, self.mask)}"),
-                (pictures.colour(after, 0, 1), "probability after"),
-                (pictures.colour(change, 0, 1), f"change, mean {change.mean():.3f}"),
+                (pictures.outlined(session.image, session.mask, before), f"before{dice_text(before, session.mask)}"),
+                (pictures.outlined(self.image, self.mask, after), f"after{dice_text(after, self.mask)}"),
+                (pictures.color(after, 0, 1), "probability after"),
+                (pictures.color(change, 0, 1), f"change, mean {change.mean():.3f}"),
             )
 
 
-def dice(prediction: np.ndarray, mask: np.ndarray | None) -> str:
+def dice_text(prediction: np.ndarray, mask: np.ndarray | None) -> str:
     """ ", Dice 0.87" of a prediction at 0.5, or nothing where there is no mask."""
-    return "" if mask is None or not mask.any() else f", Dice {score(prediction, mask, 'monai')['Dice']:.2f}"
+    return "" if mask is None or not mask.any() else f", Dice {compare_areas(prediction > 0.5, mask)['Dice']:.2f}"

@@ -1,31 +1,26 @@
 """The explorer's first tab: the triangle of maps, and the chosen node from close."""
 
-from __future__ import annotations
-
 import base64
 import re
-from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 
-from m2s.explorer.widgets import STYLE, Strip, png, slider
+from m2s.explorer.session import Session
+from m2s.explorer.widgets import STYLE, StatusLine, Strip, png, slider
 from m2s.features import pictures
 from m2s.features.capture import Node, receptive_fields
 from m2s.m2snet import M2SNet
 
-if TYPE_CHECKING:
-    from m2s.explorer.session import Explorer
 
-
-def html(label: str) -> str:
+def to_html(label: str) -> str:
     """A node's label in HTML: ``$MS_2^1$`` → MS<sub>2</sub><sup>1</sup>."""
     label = label.strip("$").replace(" - ", " − ")
     return re.sub(r"\^(\d)", r"<sup>\1</sup>", re.sub(r"_(\d)", r"<sub>\1</sub>", label))
 
 
-def short(name: str) -> str:
+def to_unicode(name: str) -> str:
     """A node's name on a button, where there is no HTML: MS_2^1 → MS₂¹."""
     name = re.sub(r"_(\d)", lambda m: "₀₁₂₃₄₅"[int(m[1])], name)
     return re.sub(r"\^(\d)", lambda m: "⁰¹²³⁴⁵"[int(m[1])], name)
@@ -36,8 +31,8 @@ class PyramidTab:
 
     title = "Pyramid"
 
-    def __init__(self, explorer: Explorer):
-        self.explorer, self.stale, self.name = explorer, True, "MS_2^1"
+    def __init__(self, session: Session, status: StatusLine):
+        self.session, self.status, self.stale, self.name = session, status, True, "MS_2^1"
         self.fields: dict[M2SNet, dict[str, float]] = {}
         self.triangle, self.maps = widgets.VBox(), widgets.HTML()
         self.network = widgets.ToggleButtons(options=["A"], description="triangle of", layout={"width": "auto"})
@@ -54,16 +49,16 @@ class PyramidTab:
             [widgets.HTML(STYLE), self.maps, widgets.HBox([widgets.VBox(left), widgets.VBox(right)])]
         )
         draw = ("drawing", self.draw)
-        explorer.on(self.network, ("drawing the triangle", self.draw_triangle))
+        status.on_change(self.network, ("drawing the triangle", self.draw_triangle))
         for control in (self.view, self.channel):
-            explorer.on(control, draw)
-        self.measure.on_click(lambda _: explorer.do(("measuring the receptive fields", self._measure), draw))
+            status.on_change(control, draw)
+        self.measure.on_click(lambda _: status.do(("measuring the receptive fields", self._measure), draw))
 
     def refresh(self) -> None:
         """Everything anew: the networks have run."""
-        self.network.options = list(self.explorer.captures)
-        self.fields = {model: f for model, f in self.fields.items() if model in self.explorer.networks.values()}
-        if self.name not in self.explorer.captures["A"]:
+        self.network.options = list(self.session.captures)
+        self.fields = {model: f for model, f in self.fields.items() if model in self.session.networks.values()}
+        if self.name not in self.session.captures["A"]:
             self.name = "MS_1^1"
         self._build()
         self.draw_triangle()
@@ -71,9 +66,9 @@ class PyramidTab:
 
     def _build(self) -> None:
         """The buttons, in the rows of the triangle."""
-        self.buttons, rows = {}, pictures.triangle_rows(self.explorer.captures["A"])
+        self.buttons, rows = {}, pictures.triangle_rows(self.session.captures["A"])
         for name in (name for row in rows for name in row):
-            button = widgets.Button(description=short(name), tooltip=name)
+            button = widgets.Button(description=to_unicode(name), tooltip=name)
             button.add_class("m2s-node").add_class(self._css(name))
             button.on_click(lambda _, name=name: self.choose(name))
             self.buttons[name] = button
@@ -85,11 +80,11 @@ class PyramidTab:
     def choose(self, name: str) -> None:
         """Open a node."""
         self.name = name
-        self.explorer.do(("drawing", self.draw))
+        self.status.do(("drawing", self.draw))
 
     def draw_triangle(self) -> None:
         """The maps of the buttons: means over the channels, each stretched to its own range."""
-        capture, rules = self.explorer.captures[self.network.value or "A"], []
+        capture, rules = self.session.captures[self.network.value or "A"], []
         for name in self.buttons:
             if name in capture:
                 code = base64.b64encode(png(pictures.picture(capture[name].feature))).decode()
@@ -100,7 +95,7 @@ class PyramidTab:
         """The chosen node from close, of each network."""
         for name, button in self.buttons.items():
             (button.add_class if name == self.name else button.remove_class)("m2s-chosen")
-        captures = {n: c for n, c in self.explorer.captures.items() if self.name in c}
+        captures = {n: c for n, c in self.session.captures.items() if self.name in c}
         channels = min(len(c[self.name].feature) for c in captures.values())
         self.channel.max, self.channel.disabled = channels - 1, self.view.value != "single channel"
         for network, strip in self.rows.items():
@@ -108,8 +103,8 @@ class PyramidTab:
                 strip.show()
                 continue
             capture = captures[network]
-            near = [(self._picture(node), html(node.label)) for node in pictures.around(capture, self.name)]
-            over = pictures.picture(capture[self.name].feature, "overlay", image=self.explorer.image)
+            near = [(self._picture(node), to_html(node.label)) for node in pictures.around(capture, self.name)]
+            over = pictures.picture(capture[self.name].feature, "overlay", image=self.session.image)
             strip.show(*near, (over, "on the image"))
         self.about.value = "; ".join(self._about(network, capture[self.name]) for network, capture in captures.items())
         fig, axes = plt.subplots(1, 2, figsize=(7.6, 2.1), dpi=90, layout="none", gridspec_kw={"wspace": 0.3})
@@ -123,15 +118,15 @@ class PyramidTab:
 
     def _picture(self, node: Node) -> np.ndarray:
         channel = min(self.channel.value, len(node.feature) - 1)
-        return pictures.picture(node.feature, self.view.value, channel, self.explorer.image)
+        return pictures.picture(node.feature, self.view.value, channel, self.session.image)
 
     def _about(self, network: str, node: Node) -> str:
         channels, height, width = node.feature.shape
-        text = f"<b>{network}</b>, {html(node.label)}: {channels} channels of {height}×{width}, stride {node.stride}"
-        if fields := self.fields.get(self.explorer.networks[network]):
+        text = f"<b>{network}</b>, {to_html(node.label)}: {channels} channels of {height}×{width}, stride {node.stride}"
+        if fields := self.fields.get(self.session.networks[network]):
             field = fields[node.name]
             text += f", receptive field {'the whole image' if field == float('inf') else f'{field:.0f} px'}"
         return text
 
     def _measure(self) -> None:
-        self.fields = {model: receptive_fields(model) for model in self.explorer.networks.values()}
+        self.fields = {model: receptive_fields(model) for model in self.session.networks.values()}

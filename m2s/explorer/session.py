@@ -1,24 +1,18 @@
-"""The explorer: look inside one or two trained networks, on an image of your choice, with core ipywidgets."""
+"""What the explorer looks at: one or two networks, one image, and what they made of it. It knows no widget."""
 
 import io
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import ipywidgets as widgets
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
 from m2s import data as datasets
-from m2s import figures, paths, weights
-from m2s.data import imageset
+from m2s import paths, weights
+from m2s.data.imageset import ImageSet
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError
-from m2s.explorer.lossnet import LossNetTab
-from m2s.explorer.perturb import PerturbTab
-from m2s.explorer.pyramid import PyramidTab
 from m2s.features.capture import Capture, capture
 from m2s.lossnet import LossNet
 from m2s.m2snet import M2SNet
@@ -26,118 +20,88 @@ from m2s.runs.models import load_model
 from m2s.runs.store import MODEL
 from m2s.zoo import create_model
 
-Step = tuple[str, Callable[[], None]]
-"""What is done, in words, and what does it."""
-
 UNTRAINED = "untrained M2SNet, random weights"
-NONE = "none"
-SIZES = (96, 128, 160, 224, 352)
 
 
-def checkpoints(results: Path | None = None) -> dict[str, Path]:
+def list_checkpoints(results: Path | None = None) -> dict[str, Path]:
     """The finished runs of MSNet and M2SNet in a folder of results that still have their weights, by a short title."""
-    found = {}
+    folders = {}
     for record in sorted(Path(results or paths.results_root()).glob("*/runs/*/record.json")):
         settings = json.loads(record.read_text())["settings"]
         if settings["model"] in ("m2snet", "msnet") and (record.parent / MODEL).is_file():
-            found[f"{record.parent.parent.parent.name}: {record.parent.name}"] = record.parent
-    return found
+            folders[f"{record.parent.parent.parent.name}: {record.parent.name}"] = record.parent
+    return folders
 
 
-class Explorer:
-    """Three tabs over one image: the pyramid of features, LossNet's view of a changed mask, and changed images.
+class Session:
+    """Images to choose from, the chosen one, and what one or two networks made of it.
 
-    The networks run only when image, size or checkpoint change; everything else is drawn from what they left. Display
-    ``explorer.widget``.
+    The networks run in :meth:`run` and :meth:`predict` only.
 
     Args:
-        data: ``"phantom"`` or a folder of data sets; another image can be uploaded.
-        dataset: the data set to begin with; its test images are offered.
+        data: ``"phantom"`` or a folder of data sets.
         results: where to look for checkpoints, by default all of :func:`m2s.paths.results_root`.
-        first, second: titles of :func:`checkpoints` to begin with; by default the first one found, and none.
-        size: the square side that the networks see.
         lossnet: LossNet's network, by default VGG-16 where its weights are at hand, else EfficientNet-Lite0.
     """
 
-    def __init__(
-        self,
-        data: str | Path = "phantom",
-        dataset: str = "kvasir",
-        results: Path | None = None,
-        first: str | None = None,
-        second: str = NONE,
-        size: int = 352,
-        lossnet: str | None = None,
-    ):
-        self.data, self.found = data, checkpoints(results)
+    def __init__(self, data: str | Path = "phantom", results: Path | None = None, lossnet: str | None = None):
+        self.data, self.checkpoints = data, list_checkpoints(results)
         self.networks: dict[str, M2SNet] = {}
-        self._loaded: dict[str, M2SNet] = {}
+        """The networks by their letters, A and B."""
         self.captures: dict[str, Capture] = {}
-        self.image = self.mask = None
-        self.timings: list[tuple[str, float]] = []
-        """What was done, and how many milliseconds it took; the newest at the end."""
-        self._test_set = self._lossnet = None
-        self._busy, self._done = False, 0
+        """What the networks made of the image, by the same letters."""
+        self.image: np.ndarray | None = None
+        """The image as the networks see it, uint8 (size, size, 3)."""
+        self.mask: np.ndarray | None = None
+        """Its mask, bool (size, size), or ``None`` for an image without one."""
+        self.images: ImageSet | None = None
+        """The images to choose from."""
+        self._loaded: dict[str, M2SNet] = {}
+        self._lossnet: LossNet | None = None
         self._lossnet_name = lossnet or (
             "vgg16" if weights.local_weights("vgg16") is not None else "tf_efficientnet_lite0"
         )
-        figures.style()
 
-        titles = [*self.found] or [UNTRAINED]
-        wide = {"style": {"description_width": "70px"}, "layout": {"width": "420px"}}
-        self.dataset = widgets.Dropdown(options=self._data_sets(dataset), value=dataset, description="data set", **wide)
-        self.index = widgets.IntSlider(description="image", min=0, continuous_update=False, **wide)
-        self.upload = widgets.FileUpload(accept="image/*", description="your own")
-        self.first = widgets.Dropdown(options=titles, value=first or titles[0], description="network A", **wide)
-        self.second = widgets.Dropdown(options=[NONE, *titles], value=second, description="network B", **wide)
-        self.size = widgets.Dropdown(options=sorted({*SIZES, size}), value=size, description="pixels", **wide)
-        self.status = widgets.HTML()
-        self.tabs = (PyramidTab(self), LossNetTab(self), PerturbTab(self))
-        self.tab = widgets.Tab([tab.widget for tab in self.tabs], titles=[tab.title for tab in self.tabs])
-        choice = widgets.HBox(
-            [
-                widgets.VBox([self.dataset, self.index, self.upload]),
-                widgets.VBox([self.first, self.second, self.size]),
-            ]
-        )
-        self.widget = widgets.VBox([choice, self.status, self.tab])
-        self.widget.add_class("m2s-explorer")
+    def list_data_sets(self) -> list[str]:
+        """The names of the 2-D data sets that are there; all of them where images are made up."""
+        names = [name for name, entry in CATALOGUE.items() if "volume" not in entry.modality]
+        if paths.data_label(self.data) == "real":
+            names = [name for name in names if self._load_images(name) is not None]
+        return names
 
-        run, draw = ("running the network", self._run), ("drawing", self._draw_tab)
-        self.on(self.dataset, ("reading the data set", self._choose_set), run, draw)
-        self.on(self.index, ("reading the image", self._choose_image), run, draw)
-        self.on(self.upload, ("reading the image", self._take_upload), run, draw)
-        for choice in (self.first, self.second, self.size):
-            self.on(choice, run, draw)
-        self.tab.observe(lambda _: self.do(("opening the tab", self._draw_tab)), "selected_index")
-        self.do(("reading the data set", self._choose_set), run, draw)
+    def choose_set(self, name: str) -> None:
+        """Offer the images of a data set."""
+        self.images = self._load_images(name)
 
-    def on(self, widget: widgets.Widget, *steps: Step) -> None:
-        """Do the steps when the widget's value changes."""
-        widget.observe(lambda _: self.do(*steps), "value")
+    def choose_image(self, index: int) -> None:
+        """Take an image of the data set, with its mask."""
+        _, image, mask = self.images[index]
+        self._source = image, mask > 0
 
-    def do(self, *steps: Step) -> None:
-        """One step after the other. The status line tells what is going on, then how long each took.
-
-        A user's error ends it, and is told there in one line.
-        """
-        if self._busy:  # a widget changed by a step, not by a person
-            return
-        self._busy, done = True, []
+    def choose_file(self, name: str, content: bytes) -> None:
+        """Take an image from a file's content; it has no mask."""
         try:
-            for what, act in steps:
-                self.status.value = "; ".join([*done, f"<i>{what} …</i>"])
-                start = time.perf_counter()
-                act()
-                self.timings.append((what, (time.perf_counter() - start) * 1000))
-                done.append(f"{what}: {self.timings[-1][1]:.0f} ms")
-            said = "; ".join(done)
-        except InputError as error:
-            said = f"<b style='color:#D55E00'>{error}</b>"
-        finally:
-            self._busy = False
-        self._done += 1
-        self.status.value = f"<span data-done='{self._done}'>{said}</span>"  # counted, so that a test can wait for it
+            image = Image.open(io.BytesIO(content)).convert("RGB")
+        except UnidentifiedImageError:
+            raise InputError(f"{name} is not an image that can be read: give PNG or JPEG") from None
+        self._source = np.array(image), None
+
+    def run(self, titles: dict[str, str], size: int) -> None:
+        """Show the chosen image, size × size, to networks: letter → a title of :attr:`checkpoints`, or untrained."""
+        image, mask = (None if a is None else Image.fromarray(a) for a in self._source)
+        self.image = np.array(image.resize((size, size), Image.Resampling.BILINEAR))
+        self.mask = None if mask is None else np.array(mask.resize((size, size), Image.Resampling.NEAREST))
+        self._loaded = {title: self._loaded.get(title) or self._load_network(title) for title in titles.values()}
+        self.networks = {letter: self._loaded[title] for letter, title in titles.items()}
+        self.captures = {letter: capture(network, self.image) for letter, network in self.networks.items()}
+
+    def predict(self, image: np.ndarray, off: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+        """Probabilities (size, size) of an image by each network, with some units switched off where it has them."""
+        predictions = {}
+        for letter, network in self.networks.items():
+            units = [unit for unit in off if unit.removeprefix("MS_") in network.units]
+            predictions[letter] = capture(network, image, names=(), off=units).probability[0].numpy()
+        return predictions
 
     def lossnet(self) -> LossNet:
         """LossNet, created when it is first needed."""
@@ -145,22 +109,7 @@ class Explorer:
             self._lossnet = LossNet(self._lossnet_name)
         return self._lossnet
 
-    def predict(self, image: np.ndarray, off: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-        """Probabilities (size, size) of an image for each network, with some units switched off where it has them."""
-        return {
-            name: capture(model, image, names=(), off=[o for o in off if o[3:] in model.units]).probability[0].numpy()
-            for name, model in self.networks.items()
-        }
-
-    def _data_sets(self, wanted: str) -> list[str]:
-        names = [name for name, entry in CATALOGUE.items() if "volume" not in entry.modality]
-        if paths.data_label(self.data) == "real":
-            names = [name for name in names if self._try_set(name) is not None]
-        if wanted not in names:
-            raise InputError(f"data set {wanted} not found in {self.data}; there are: {', '.join(names) or 'none'}")
-        return names
-
-    def _try_set(self, name: str) -> imageset.ImageSet | None:
+    def _load_images(self, name: str) -> ImageSet | None:
         for split in ("test", "train"):
             try:
                 return datasets.load_images(name, split, self.data)
@@ -168,47 +117,8 @@ class Explorer:
                 continue
         return None
 
-    def _choose_set(self) -> None:
-        self._test_set = self._try_set(self.dataset.value)
-        self.index.max = len(self._test_set) - 1
-        self._choose_image()
-
-    def _choose_image(self) -> None:
-        _, image, mask = self._test_set[self.index.value]
-        self._source = image, mask > 0
-
-    def _take_upload(self) -> None:
-        if not self.upload.value:
-            return
-        try:
-            image = Image.open(io.BytesIO(self.upload.value[0]["content"])).convert("RGB")
-        except UnidentifiedImageError:
-            raise InputError(
-                f"{self.upload.value[0]['name']} is not an image that can be read: give PNG or JPEG"
-            ) from None
-        self._source = np.array(image), None
-
-    def _run(self) -> None:
-        """Everything that needs a network: called when image, size or checkpoint change."""
-        image, mask = self._source
-        side = (self.size.value, self.size.value)
-        self.image = np.array(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR))
-        self.mask = None if mask is None else np.array(Image.fromarray(mask).resize(side, Image.Resampling.NEAREST))
-        wanted = {"A": self.first.value} | ({"B": self.second.value} if self.second.value != NONE else {})
-        self._loaded = {title: self._loaded.get(title) or self._load(title) for title in wanted.values()}
-        self.networks = {name: self._loaded[title] for name, title in wanted.items()}
-        self.captures = {name: capture(model, self.image) for name, model in self.networks.items()}
-        for tab in self.tabs:
-            tab.stale = True
-
-    def _load(self, title: str) -> M2SNet:
+    def _load_network(self, title: str) -> M2SNet:
         if title == UNTRAINED:
             torch.manual_seed(0)
             return create_model("m2snet", encoder="resnet10t", pretrained=False).eval()
-        return load_model(self.found[title])[0]
-
-    def _draw_tab(self) -> None:
-        tab = self.tabs[self.tab.selected_index or 0]
-        if tab.stale:
-            tab.refresh()
-            tab.stale = False
+        return load_model(self.checkpoints[title])[0]

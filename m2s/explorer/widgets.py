@@ -1,16 +1,17 @@
-"""Pictures, sliders and strips that the explorer's tabs share."""
-
-from __future__ import annotations
+"""What the explorer and its tabs share: the status line that does what controls ask for, strips, sliders."""
 
 import io
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    pass
+from m2s.errors import InputError
+
+Step = tuple[str, Callable[[], None]]
+"""What is done, in words, and what does it."""
 
 THUMBNAIL, PICTURE = 62, 104
 """Sides in screen pixels of the maps in the triangle, and of those beside it."""
@@ -23,6 +24,40 @@ STYLE = f"""<style>
 .m2s-explorer img.m2s-map {{image-rendering: pixelated;}}
 .m2s-explorer .m2s-line .widget-html-content {{line-height: 1.25; min-height: 28px;}}
 </style>"""
+
+
+class StatusLine(widgets.HTML):
+    """Does one thing after the other and tells about it: what is going on, then how long each took."""
+
+    def __init__(self):
+        super().__init__()
+        self.timings: list[tuple[str, float]] = []
+        """What was done, and how many milliseconds it took; the newest at the end."""
+        self._busy, self._count = False, 0
+
+    def on_change(self, control: widgets.Widget, *steps: Step) -> None:
+        """Do the steps whenever the value of a control changes."""
+        control.observe(lambda _: self.do(*steps), "value")
+
+    def do(self, *steps: Step) -> None:
+        """Do the steps in turn. A user's error ends it, and is told in one line."""
+        if self._busy:  # a control changed by a step, not by a person
+            return
+        self._busy, done = True, []
+        try:
+            for what, act in steps:
+                self.value = "; ".join([*done, f"<i>{what} …</i>"])
+                start = time.perf_counter()
+                act()
+                self.timings.append((what, (time.perf_counter() - start) * 1000))
+                done.append(f"{what}: {self.timings[-1][1]:.0f} ms")
+            message = "; ".join(done)
+        except InputError as error:
+            message = f"<b style='color:#D55E00'>{error}</b>"
+        finally:
+            self._busy = False
+        self._count += 1
+        self.value = f"<span data-done='{self._count}'>{message}</span>"  # counted, so that a test can wait for it
 
 
 def png(pixels: np.ndarray) -> bytes:

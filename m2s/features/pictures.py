@@ -21,8 +21,8 @@ from m2s.lossnet import LossNet
 VIEWS = ("channel mean", "single channel", "principal components", "overlay")
 """How a feature of many channels becomes one picture."""
 
-COLOURS = plt.get_cmap("viridis")(np.arange(256))[:, :3]
-NETWORK_COLOURS = (figures.PALETTE["blue"], figures.PALETTE["vermilion"])
+COLORS = plt.get_cmap("viridis")(np.arange(256))[:, :3]
+NETWORK_COLORS = (figures.PALETTE["blue"], figures.PALETTE["vermilion"])
 
 
 def stretch(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
@@ -36,10 +36,10 @@ def stretch(values: np.ndarray, low: float | None = None, high: float | None = N
     return np.clip((values - low) / (high - low), 0, 1)
 
 
-def colour(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
+def color(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
     """A map (h, w) in the colours of the style, uint8 (h, w, 3), stretched as by :func:`stretch`."""
     index = (stretch(values, low, high) * 255).round().astype(np.uint8)
-    return (COLOURS[index] * 255).round().astype(np.uint8)
+    return (COLORS[index] * 255).round().astype(np.uint8)
 
 
 def picture(
@@ -58,14 +58,14 @@ def picture(
     if view == "single channel":
         if not 0 <= channel < len(feature):
             raise InputError(f"channel {channel}: the feature has the channels 0 to {len(feature) - 1}")
-        return colour(feature[channel].numpy())
+        return color(feature[channel].numpy())
     mean = feature.mean(0)
     if view == "overlay":
         if image is None:
             raise InputError("the view 'overlay' needs the image")
         mean = F.interpolate(mean[None, None], image.shape[:2], mode="bilinear")[0, 0]
-        return (colour(mean.numpy()) // 2 + image // 2).astype(np.uint8)
-    return colour(mean.numpy())
+        return (color(mean.numpy()) // 2 + image // 2).astype(np.uint8)
+    return color(mean.numpy())
 
 
 def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray | None = None) -> np.ndarray:
@@ -74,11 +74,11 @@ def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray 
     The colours are those of :func:`m2s.figures.overlay`; this is the fast form, for a picture that is drawn often.
     """
     drawn = image.copy()
-    for area, shade in ((mask, figures.MASK_COLOUR), (prediction, figures.PREDICTION_COLOUR)):
+    for area, color_name in ((mask, figures.MASK_COLOR), (prediction, figures.PREDICTION_COLOR)):
         if area is not None:
             inside = np.asarray(area) > 0.5
             border = inside & ~ndimage.binary_erosion(inside, iterations=max(1, len(image) // 150))
-            drawn[border] = (np.array(to_rgb(shade)) * 255).round()
+            drawn[border] = (np.array(to_rgb(color_name)) * 255).round()
     return drawn
 
 
@@ -147,10 +147,10 @@ def around(capture: Capture, name: str) -> list[Node]:
 
 def plot_values(ax: Axes, features: Mapping[str, Tensor]) -> None:
     """Histograms of the values of one feature in one or two networks; the share of zeros in the legend."""
-    for (network, feature), shade in zip(features.items(), NETWORK_COLOURS, strict=False):
+    for (network, feature), line_color in zip(features.items(), NETWORK_COLORS, strict=False):
         values = feature.numpy()
         counts, edges = np.histogram(values[values != 0], bins=50)
-        ax.stairs(counts, edges, color=shade, label=f"{network}: {np.mean(values == 0):.0%} zeros")
+        ax.stairs(counts, edges, color=line_color, label=f"{network}: {np.mean(values == 0):.0%} zeros")
     ax.set(xlabel="value", ylabel="pixels, all channels", yscale="log")
     # Few ticks in plain text: the explorer draws this often, and formulas take long to set.
     ax.yaxis.set_major_locator(LogLocator(numticks=4))
@@ -162,10 +162,10 @@ def plot_values(ax: Axes, features: Mapping[str, Tensor]) -> None:
 
 def plot_spectrum(ax: Axes, features: Mapping[str, Tensor]) -> None:
     """Shares of the variance in the singular values of the channels, summed up; the effective rank in the legend."""
-    for (network, feature), shade in zip(features.items(), NETWORK_COLOURS, strict=False):
+    for (network, feature), line_color in zip(features.items(), NETWORK_COLORS, strict=False):
         share = channel_spectrum(feature)
         label = f"{network}: effective rank {effective_rank(share):.1f} of {len(feature)}"
-        ax.plot(np.arange(1, len(share) + 1), share.cumsum(0), "o-", markersize=2, color=shade, label=label)
+        ax.plot(np.arange(1, len(share) + 1), share.cumsum(0), "o-", markersize=2, color=line_color, label=label)
     ax.set(xlabel="singular values", ylabel="share of variance", ylim=(0, 1.03), yticks=(0, 0.5, 1))
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.legend(fontsize="x-small", loc="lower right")
@@ -202,9 +202,9 @@ def lossnet_figure(maps: Sequence[tuple[np.ndarray, ...]], prediction: np.ndarra
     axes[2, 0].set_xlabel(f"mean {distance.mean():.3f}", fontsize="small")
     for level, (column, sides) in enumerate(zip(axes[:, 1:].T, maps, strict=True), start=1):
         low, high = min(s.min() for s in sides[:2]), max(s.max() for s in sides[:2])
-        column[0].imshow(colour(sides[0], low, high))
-        column[1].imshow(colour(sides[1], low, high))
-        column[2].imshow(colour(sides[2]))
+        column[0].imshow(color(sides[0], low, high))
+        column[1].imshow(color(sides[1], low, high))
+        column[2].imshow(color(sides[2]))
         column[0].set_title(f"level {level}")
         column[2].set_xlabel(f"$l_f^{level}$ = {sides[2].mean():.3g}", fontsize="small")
     return fig

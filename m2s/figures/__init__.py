@@ -1,7 +1,9 @@
 """One look for all figures, outlines over an image, and figures saved so that they say where they came from."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib.patheffects as effects
 import matplotlib.pyplot as plt
@@ -9,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from m2s import paths, provenance
+from m2s import paths
 
 ONE_COLUMN = 3.5
 """Width in inches of a figure in one column of a paper."""
@@ -27,8 +29,8 @@ PALETTE = {
     "black": "#000000",
 }
 """The eight colour-blind-safe colours of Okabe and Ito (2008), in the order of the style's colour cycle."""
-MASK_COLOUR = PALETTE["sky"]
-PREDICTION_COLOUR = PALETTE["yellow"]
+MASK_COLOR = PALETTE["sky"]
+PREDICTION_COLOR = PALETTE["yellow"]
 
 
 def style() -> None:
@@ -45,30 +47,35 @@ def overlay(
 ) -> Axes:
     """An image with the outlines of its mask (sky blue) and of a prediction at 0.5 (yellow, dashed).
 
-    :param image: (H, W) grey or (H, W, 3) RGB, uint8 or float in [0, 1].
-    :param mask: (H, W) bool or class indices, of which each border is drawn; 0 and 255 is read as 0 and 1.
-    :param prediction: (H, W) probabilities as float in [0, 1], or as the mask.
-    :return: the axes; ``ax.legend()`` names the outlines.
+    Args:
+        ax: where to draw.
+        image: (H, W) grey or (H, W, 3) RGB, uint8 or float in [0, 1].
+        mask: (H, W) bool or class indices, of which each border is drawn; 0 and 255 is read as 0 and 1.
+        prediction: (H, W) probabilities as float in [0, 1], or as the mask.
+        title: the words above the image.
+
+    Returns:
+        The axes; ``ax.legend()`` names the outlines.
     """
     ax.imshow(image, cmap="gray", vmin=0, vmax=255 if np.asarray(image).dtype == np.uint8 else 1)
-    for name, area, colour, line in (
-        ("mask", mask, MASK_COLOUR, "solid"),
-        ("prediction", prediction, PREDICTION_COLOUR, "dashed"),
+    for name, area, color, line in (
+        ("mask", mask, MASK_COLOR, "solid"),
+        ("prediction", prediction, PREDICTION_COLOR, "dashed"),
     ):
         if area is not None:
-            _outline(ax, np.asarray(area), colour, line)
-            ax.plot([], [], color=colour, linestyle=line, label=name)
+            _outline(ax, np.asarray(area), color, line)
+            ax.plot([], [], color=color, linestyle=line, label=name)
     ax.set_title(title)
     ax.set_axis_off()
     return ax
 
 
-def _outline(ax: Axes, area: np.ndarray, colour: str, line: str) -> None:
+def _outline(ax: Axes, area: np.ndarray, color: str, line: str) -> None:
     values = area / 255 if area.max() == 255 else area.astype(float)
     levels = np.arange(np.ceil(values.max())) + 0.5
     levels = levels[(levels > values.min()) & (levels < values.max())]
     if levels.size:  # a mask that is empty or full has no border
-        drawn = ax.contour(values, levels=levels, colors=colour, linestyles=line, linewidths=1.4)
+        drawn = ax.contour(values, levels=levels, colors=color, linestyles=line, linewidths=1.4)
         # a dark rim keeps the line visible on bright and on dark tissue
         drawn.set_path_effects([effects.Stroke(linewidth=2.6, foreground="black", alpha=0.6), effects.Normal()])
 
@@ -78,19 +85,35 @@ def made_up(fig: Figure) -> None:
     fig.text(1, 0, "made-up images", ha="right", va="top", fontsize="small", fontstyle="italic", color="0.35")
 
 
-def save(fig: Figure, path_without_suffix: str | Path, **metadata) -> tuple[Path, Path]:
+def fingerprints(*image_sets: Any) -> dict[str, str]:
+    """Image sets → the fingerprint of each by ``"name/split"``, for :func:`save`."""
+    return {f"{images.name}/{images.split}": images.fingerprint for images in image_sets}
+
+
+def save(
+    fig: Figure, path_without_suffix: str | Path, data_sets: Mapping[str, str] | None = None, **metadata
+) -> tuple[Path, Path]:
     """Write ``….png`` and ``….pdf``, never half of one.
 
     Both carry the file's name as Title and, as JSON in Subject: the notebook whose number the name begins with, the
-    given key and value pairs, the fingerprints of the data that this process has used (:mod:`m2s.provenance`), and the
-    checkout's git commit where there is one. Neither carries a date: the same figure gives the same bytes.
+    given key and value pairs, the data sets, and the checkout's git commit where there is one. Neither carries a date:
+    the same figure gives the same bytes.
+
+    Args:
+        fig: the figure.
+        path_without_suffix: where to write; folders are made.
+        data_sets: what the figure was drawn from, as :func:`fingerprints` gives it.
+        metadata: whatever else the files shall tell.
+
+    Returns:
+        The paths of the PNG and of the PDF.
     """
     target = Path(path_without_suffix)
     origin = dict(metadata)
     if notebook := next((paths.ROOT / "notebooks").glob(f"{target.name[:3]}*.ipynb"), None):
         origin = {"notebook": notebook.name, **origin}
-    if provenance.USED:
-        origin["data_sets"] = provenance.USED
+    if data_sets:
+        origin["data_sets"] = dict(data_sets)
     if paths.commit():
         origin["commit"] = paths.commit()
     subject = json.dumps(origin, default=str, ensure_ascii=True)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from m2s.errors import InputError
 from m2s.explorer import session
+from m2s.explorer.app import NONE, Explorer
 from m2s.runs.build import build_network
 from m2s.runs.store import MODEL, RECORD
 from m2s.studies.recipe import Recipe
@@ -35,7 +36,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture
 def opened(results):
-    return session.Explorer(results=results, size=96)
+    return Explorer(results=results, size=96)
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def below(strip):
 
 
 def test_it_finds_the_runs_that_it_can_show(results, tmp_path):
-    titles = list(session.checkpoints(results))
+    titles = list(session.list_checkpoints(results))
     assert [title.split("-resnet10t")[0] for title in titles] == ["smoke-phantom: m2snet", "smoke-phantom: msnet"]
-    assert session.checkpoints(tmp_path) == {}
-    assert session.Explorer(results=tmp_path, size=64).first.value == session.UNTRAINED
+    assert session.list_checkpoints(tmp_path) == {}
+    assert Explorer(results=tmp_path, size=64).first.value == session.UNTRAINED
 
 
 def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
@@ -76,7 +77,7 @@ def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
     assert pictures(tab.rows["A"]) != one and not tab.channel.disabled
     tab.buttons["CE^5"].click()
     assert len(pictures(tab.rows["A"])) == 3 and passes == []
-    assert opened.timings[-1][0] == "drawing" and ">drawing: " in opened.status.value
+    assert opened.status.timings[-1][0] == "drawing" and ">drawing: " in opened.status.value
 
 
 def test_two_networks_side_by_side(opened, passes):
@@ -87,8 +88,8 @@ def test_two_networks_side_by_side(opened, passes):
     assert len(pictures(tab.rows["A"])) == 7 and len(pictures(tab.rows["B"])) == 5  # MSNet compares at one scale
     tab.network.value = "B"
     assert tab.maps.value != maps and len(passes) == 2
-    opened.second.value = session.NONE
-    assert pictures(tab.rows["B"]) == [] and list(opened.captures) == ["A"]
+    opened.second.value = NONE
+    assert pictures(tab.rows["B"]) == [] and list(opened.session.captures) == ["A"]
 
 
 def test_receptive_fields_are_measured_when_asked_for(opened):
@@ -139,7 +140,11 @@ def test_an_image_of_your_own(opened):
     stream = io.BytesIO()
     Image.fromarray(np.full((50, 80, 3), 128, np.uint8)).save(stream, "png")
     opened.upload.value = (uploaded("mine.png", stream.getvalue()),)
-    assert opened.image.shape == (96, 96, 3) and (opened.image == 128).all() and opened.mask is None
+    assert (
+        opened.session.image.shape == (96, 96, 3)
+        and (opened.session.image == 128).all()
+        and opened.session.mask is None
+    )
     opened.tab.selected_index = 1
     assert "no mask" in below(opened.tabs[1].rows[1])[0]
     opened.tab.selected_index = 2
@@ -147,9 +152,9 @@ def test_an_image_of_your_own(opened):
     opened.upload.value = (uploaded("mine.txt", b"no picture"),)
     assert "mine.txt is not an image that can be read: give PNG or JPEG" in opened.status.value
     opened.index.value = 1
-    assert opened.mask is not None and "#D55E00" not in opened.status.value
+    assert opened.session.mask is not None and "#D55E00" not in opened.status.value
 
 
 def test_unknown_data_is_told_in_one_line(tmp_path, results):
     with pytest.raises(InputError, match=r"data set kvasir not found in .*; there are: none"):
-        session.Explorer(data=tmp_path, results=results)
+        Explorer(data=tmp_path, results=results)

@@ -38,7 +38,7 @@ def titles(fig):
 def test_a_feature_becomes_a_picture_in_four_ways():
     ramp = torch.linspace(0, 1, 16).view(1, 4, 4)
     feature = torch.cat([ramp, 1 - ramp, torch.zeros(1, 4, 4)])
-    first, last = (pictures.COLOURS[[0, -1]] * 255).round().astype(np.uint8)
+    first, last = (pictures.COLORS[[0, -1]] * 255).round().astype(np.uint8)
     one = pictures.picture(feature, "single channel", 1)
     assert np.array_equal(one[0, 0], last) and np.array_equal(one[-1, -1], first)
     assert np.array_equal(pictures.picture(feature), np.broadcast_to(first, (4, 4, 3)))  # the mean is constant
