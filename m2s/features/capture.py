@@ -182,19 +182,19 @@ def principal_components(feature: Tensor, count: int = 3) -> Tensor:
 
 def _inputs(model: M2SNet) -> dict[str, tuple[str, ...]]:
     """Every node of a model and the nodes that it is made of, in reading order."""
-    found: dict[str, tuple[str, ...]] = {f"E^{i}": () for i in range(1, 6)}
-    found |= {f"MS_1^{i}": (f"E^{i}",) for i in range(1, 6)}
+    inputs: dict[str, tuple[str, ...]] = {f"E^{i}": () for i in range(1, 6)}
+    inputs |= {f"MS_1^{i}": (f"E^{i}",) for i in range(1, 6)}
     for unit in model.units:
         n, i = map(int, unit.split("^"))
         pair = (f"MS_{n - 1}^{i + 1}", f"MS_{n - 1}^{i}")
-        found |= {f"MS_{unit} k={k}": pair for k in model.difference.filters}
-        found[f"MS_{unit}"] = pair
+        inputs |= {f"MS_{unit} k={k}": pair for k in model.difference.filters}
+        inputs[f"MS_{unit}"] = pair
     orders = range(model.first_order, model.orders + 1)
-    found |= {f"CE^{i}": tuple(f"MS_{n}^{i}" for n in orders if n <= 6 - i) for i in range(1, 5)}
-    found["CE^5"] = ("E^5",) if model.enhance_encoder else ("MS_1^5",)
-    found |= {f"D^{i}": (f"D^{i + 1}" if i < 4 else "CE^5", f"CE^{i}") for i in (4, 3, 2)}
-    found["logit"] = ("D^2", "CE^1")
-    return found
+    inputs |= {f"CE^{i}": tuple(f"MS_{n}^{i}" for n in orders if n <= 6 - i) for i in range(1, 5)}
+    inputs["CE^5"] = ("E^5",) if model.enhance_encoder else ("MS_1^5",)
+    inputs |= {f"D^{i}": (f"D^{i + 1}" if i < 4 else "CE^5", f"CE^{i}") for i in (4, 3, 2)}
+    inputs["logit"] = ("D^2", "CE^1")
+    return inputs
 
 
 def _kind(name: str) -> str:

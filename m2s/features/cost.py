@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds and speed (Table 6 of both versions of the M2SNet paper)."""
+"""What a network costs: parameters, multiply-adds, speed (Table 6 of both versions of the M2SNet paper), loading."""
 
 import copy
 import statistics
@@ -48,10 +48,9 @@ def measure(
     reference: str = "M2SNet",
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """Cost and speed of networks side by side: in one process, taking turns, one image at a time, in evaluation mode.
+    """Cost and speed of networks side by side, one image at a time, in evaluation mode.
 
-    A machine that is busy or slows down hits all of them alike, so the ratios hold better than the times do. A first
-    round that is not counted warms up; a progress line names the network at work.
+    They are timed in turns (:func:`time_in_turns`), so the ratios hold better than the times do.
 
     Args:
         models: a name and a function that builds the network, each; all are held in memory at once.
@@ -74,18 +73,7 @@ def measure(
         raise unknown("reference network", reference, models)
     networks = {name: build().eval() for name, build in models.items()}
     table = pd.DataFrame({name: count(network, size) for name, network in networks.items()}).T
-    networks = {name: network.to(device) for name, network in networks.items()}
-    image = torch.randn(1, 3, size, size, device=device)
-    turns = [(round, name) for round in range(rounds + 1) for name in networks]
-    seconds: dict[str, list[float]] = {name: [] for name in networks}
-    progress = tqdm(turns, unit="image", leave=False, disable=not sys.stderr.isatty())
-    with torch.inference_mode():
-        for round, name in progress:
-            progress.set_description(name)
-            taken = _seconds(networks[name], image)
-            if round:
-                seconds[name].append(taken)
-    times = pd.DataFrame(seconds)
+    times = time_in_turns(networks, size, rounds, device)
     ratios = times.rdiv(times[reference], axis=0)
     return table.assign(
         FLOPs_ratio=table["FLOPs_G"] / table.loc[reference, "FLOPs_G"],
@@ -96,12 +84,32 @@ def measure(
     )
 
 
-def _seconds(network: nn.Module, image: Tensor) -> float:
-    start = time.perf_counter()
-    network(image)
-    if image.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+def time_in_turns(networks: Mapping[str, nn.Module], size: int, rounds: int, device: str = "cpu") -> pd.DataFrame:
+    """Seconds that networks in evaluation mode take for one image: a row for each round, a column for each network.
+
+    They take turns, so that a machine that is busy or slows down hits all of them alike. A first round that is not
+    counted warms up; a progress line names the network at work.
+
+    Args:
+        networks: the networks by name; all are held on the device at once.
+        size: side of the image in pixels.
+        rounds: how often each network is timed.
+        device: where to time, such as ``"cuda"``.
+    """
+    networks = {name: network.to(device) for name, network in networks.items()}
+    image = torch.randn(1, 3, size, size, device=device)
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+    turns = [name for _ in range(rounds + 1) for name in networks]
+    progress = tqdm(turns, unit="image", leave=False, disable=not sys.stderr.isatty())
+    with torch.inference_mode():
+        for name in progress:
+            progress.set_description(name)
+            start = time.perf_counter()
+            networks[name](image)
+            if image.is_cuda:
+                torch.cuda.synchronize()
+            seconds[name].append(time.perf_counter() - start)
+    return pd.DataFrame(seconds).iloc[1:]
 
 
 class DenseFilter(nn.Module):
@@ -129,19 +137,8 @@ def with_dense_filters(model: M2SNet) -> M2SNet:
 def filters_ratio(size: int = 352, rounds: int = 5, encoder: str = "res2net50d") -> float:
     """Median over rounds of (time of M2SNet as it is) / (time with dense filters), one image, evaluation mode."""
     model = M2SNet(encoder, pretrained=False).eval()
-    pair = (model, with_dense_filters(model))
-    image = torch.randn(1, 3, size, size)
-    ratios = []
-    with torch.inference_mode():
-        for round in range(rounds + 1):
-            seconds = []
-            for network in pair:
-                start = time.perf_counter()
-                network(image)
-                seconds.append(time.perf_counter() - start)
-            if round:  # the first round warms up
-                ratios.append(seconds[0] / seconds[1])
-    return statistics.median(ratios)
+    times = time_in_turns({"fast": model, "dense": with_dense_filters(model)}, size, rounds)
+    return float((times["fast"] / times["dense"]).median())
 
 
 def loader_rate(size: int = 352, workers: int = 0, root: str = "phantom", limit: int = 160, epochs: int = 3) -> float:

@@ -101,13 +101,13 @@ def encoder_features(model: nn.Module, x: Tensor) -> dict[int, Tensor]:
     finally:
         for hook in hooks:
             hook.remove()
-    lowest, found = x.shape[-1] + 1, {}
+    lowest, by_stride = x.shape[-1] + 1, {}
     for feature in outputs:
         side = feature.shape[-1]
         if side <= lowest and x.shape[-1] % side == 0:
             lowest = side
-            found[x.shape[-1] // side] = feature
-    return found
+            by_stride[x.shape[-1] // side] = feature
+    return by_stride
 
 
 def channels_needed(feature: Tensor, share: float = 0.99) -> float:
