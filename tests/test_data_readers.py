@@ -106,13 +106,13 @@ def test_tiff_variants(tmp_path):
 
 def test_colour_masks_become_class_indices(tmp_path):
     classes = np.arange(9, dtype=np.uint8).repeat(2).reshape(3, 6)
-    coloured = np.dstack([np.array(NR206.colours, np.uint8)[classes], np.full((3, 6), 255, np.uint8)])
+    coloured = np.dstack([np.array(NR206.colors, np.uint8)[classes], np.full((3, 6), 255, np.uint8)])
     Image.fromarray(coloured).save(tmp_path / "m.png")
     assert len(NR206.classes) == 8
-    assert np.array_equal(data.read_mask(tmp_path / "m.png", 8, NR206.colours), classes)
+    assert np.array_equal(data.read_mask(tmp_path / "m.png", 8, NR206.colors), classes)
     coloured[0, 0] = (1, 2, 3, 255)
     Image.fromarray(coloured).save(tmp_path / "m.png")
-    assert message(data.read_mask, tmp_path / "m.png", 8, NR206.colours).startswith(
+    assert message(data.read_mask, tmp_path / "m.png", 8, NR206.colors).startswith(
         f"{tmp_path / 'm.png'} holds the colour (1, 2, 3) in 1 pixels, which stands for no class; known: (0, 0, 0), "
     )
 
@@ -120,7 +120,7 @@ def test_colour_masks_become_class_indices(tmp_path):
 def test_grey_levels_of_goals_and_indices_of_prepared_masks(tmp_path):
     goals = data.CATALOGUE["goals"]
     Image.fromarray(np.array([[255, 0, 80, 160]], np.uint8)).save(tmp_path / "m.png")
-    assert data.read_mask(tmp_path / "m.png", 3, goals.colours).tolist() == [[0, 1, 2, 3]]
+    assert data.read_mask(tmp_path / "m.png", 3, goals.colors).tolist() == [[0, 1, 2, 3]]
     Image.fromarray(np.array([[0, 1, 2, 3]], np.uint8)).save(tmp_path / "m.png")
     assert data.read_mask(tmp_path / "m.png", 3).tolist() == [[0, 1, 2, 3]]
     assert message(data.read_mask, tmp_path / "m.png", 2) == (

@@ -26,7 +26,7 @@ def test_lists_hold_what_is_said_and_share_nothing(name):
 
 
 def test_every_list_names_its_source():
-    folder = files("m2s.data") / "splits"
+    folder = files("m2s.data.sets") / "lists"
     lists = [path for part in folder.iterdir() if part.is_dir() for path in part.iterdir()]
     assert len(lists) == 7 + 8 + 18
     for path in lists:

@@ -1,13 +1,13 @@
 """Score a folder of prediction maps against a folder of masks."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from m2s.data.disk.images import EXTENSIONS, read_image, read_mask
+from m2s.data.disk.folders import list_files
+from m2s.data.disk.images import EXTENSIONS, read_mask, read_values
 from m2s.errors import InputError, some, unknown
 from m2s.metrics.conventions import CONVENTIONS, evaluate
 
@@ -19,13 +19,21 @@ def evaluate_folders(
 
     Predictions are resized (bilinear) to their mask's size, masks are cut at 127 of 255 (or are 0 and 1 already).
 
-    :param partial: score only the images that have both, where some masks have no prediction.
-    :raises InputError: no such folder, no images, names that do not pair, a file that is not an image, an unknown
-        convention, or predictions that hold only 0 and 1 of 255.
+    Args:
+        predictions, masks: the two folders.
+        convention: a name of :data:`m2s.metrics.conventions.CONVENTIONS`.
+        partial: score only the images that have both, where some masks have no prediction.
+
+    Returns:
+        A row per image.
+
+    Raises:
+        InputError: no such folder, no images, names that do not pair, a file that is not an image, an unknown
+            convention, or predictions that hold only 0 and 1 of 255.
     """
     if convention not in CONVENTIONS:
         raise unknown("convention", convention, CONVENTIONS)
-    predicted, true = _files(Path(predictions), "predictions"), _files(Path(masks), "masks")
+    predicted, true = _list_images(Path(predictions), "predictions"), _list_images(Path(masks), "masks")
     if extra := sorted(predicted.keys() - true.keys()):
         raise InputError(f"{len(extra)} of {len(predicted)} predictions have no mask in {masks}: {some(extra)}")
     if (missing := sorted(true.keys() - predicted.keys())) and not partial:
@@ -33,49 +41,40 @@ def evaluate_folders(
             f"{len(missing)} of {len(true)} masks have no prediction in {predictions}: {some(missing)}; "
             "partial=True (--partial) scores only those that have one"
         )
-    largest = []
+    highest = []
 
-    def cases():
+    def read_cases():
         for name, path in predicted.items():
             mask, grey = read_mask(true[name]), _read_map(path)
-            largest.append(grey.getextrema()[1])
-            yield name, _resized(grey, mask.shape), mask
+            highest.append(grey.max())
+            yield name, _resize_map(grey, mask.shape), mask
 
-    table = evaluate(cases(), convention)
-    if max(largest) == 1:
+    table = evaluate(read_cases(), convention)
+    if max(highest) == 1:
         raise InputError(f"the predictions in {predictions} hold only 0 and 1 of 255: write them as 0 and 255")
     return table
 
 
-def _files(folder: Path, what: str) -> dict[str, Path]:
+def _list_images(folder: Path, content: str) -> dict[str, Path]:
     if not folder.is_dir():
-        raise InputError(f"no such folder of {what}: {folder}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith("."):
-            if path.stem in found:
-                raise InputError(
-                    f"two files for the name '{path.stem}' in {folder}: {found[path.stem].name}, {path.name}"
-                )
-            found[path.stem] = path
-    if not found:
-        raise InputError(f"no images in the folder of {what} {folder}: expected {', '.join(sorted(EXTENSIONS))} files")
-    return found
+        raise InputError(f"no such folder of {content}: {folder}")
+    if not (files := list_files(folder)):
+        raise InputError(f"no images in the folder of {content} {folder}: expected {', '.join(EXTENSIONS)} files")
+    return files
 
 
-def _read_map(path: Path) -> Image.Image:
-    rgb = read_image(path)
-    with suppress(UnidentifiedImageError), Image.open(path) as opened:
-        if opened.mode[0] in "IF":  # 16 or 32 bits a pixel, which reading as RGB cuts off at 255
-            raise InputError(
-                f"{path} has more than 8 bits a pixel: write predictions as 8-bit grey, 255 for probability 1"
-            )
-    return Image.fromarray(rgb).convert("L")
+def _read_map(path: Path) -> np.ndarray:
+    """A prediction map, uint8 (H, W)."""
+    values = read_values(path)
+    if values.dtype != np.uint8:
+        raise InputError(f"{path} has more than 8 bits a pixel: write predictions as 8-bit grey, 255 for probability 1")
+    return values if values.ndim == 2 else np.asarray(Image.fromarray(values[..., :3]).convert("L"))
 
 
-def _resized(grey: Image.Image, shape: tuple[int, int]) -> np.ndarray:
+def _resize_map(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A map of another size as probabilities, float32 of ``shape``; one of that size as it is."""
+    if grey.shape == shape:
+        return grey
     height, width = shape
-    if grey.size == (width, height):
-        return np.asarray(grey)
-    p = Image.fromarray(np.asarray(grey, dtype=np.float32) / 255)  # as float, so that resizing does not round to 8 bits
+    p = Image.fromarray(grey.astype(np.float32) / 255)  # as float, so that resizing does not round to 8 bits
     return np.asarray(p.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)

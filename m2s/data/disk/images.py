@@ -5,7 +5,9 @@ has the size of the turned picture and not of the stored one.
 """
 
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
@@ -13,24 +15,39 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from m2s.errors import InputError, unreadable
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-Colour = tuple[int, int, int]
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+Color = tuple[int, int, int]
 
 
-def _values(path: Path, upright: bool = False) -> np.ndarray:
-    """What a picture file holds: (H, W) or (H, W, 3 or 4), of the file's own number type; palettes are looked up."""
-    try:
-        if not path.stat().st_size:
-            raise InputError(f"cannot read {path}: the file is empty; fetch it again")
+def read_values(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray:
+    """What a picture file holds: (H, W) or (H, W, 3 or 4), of the file's own number type; palettes are looked up.
+
+    Args:
+        file: a path, or an open file with a ``name``.
+        upright: turn the picture as its EXIF note says.
+
+    Raises:
+        InputError: this is no whole image.
+    """
+    if isinstance(file, str | Path):
         try:
-            picture = Image.open(path)
+            with open(file, "rb") as opened:
+                return read_values(opened, upright)
+        except OSError as error:
+            raise unreadable(file, error) from error
+    try:
+        if not file.seek(0, SEEK_END):
+            raise InputError(f"cannot read {file.name}: the file is empty; fetch it again")
+        file.seek(0)
+        try:
+            picture = Image.open(file)
         except UnidentifiedImageError:
             # ClinicDB's own TIFF files are of a kind that Pillow does not know; tifffile does.
-            if path.suffix.lower() not in {".tif", ".tiff"}:
+            if Path(file.name).suffix.lower() not in {".tif", ".tiff"}:
                 raise
-            return _tiff(path)
+            return _read_tiff(file)
         if picture.format == "TIFF" and picture.mode != "L" and 16 in picture.tag_v2.get(258, ()) and not upright:
-            return _tiff(path)  # of 16-bit colour Pillow keeps the upper byte only
+            return _read_tiff(file)  # of 16-bit colour Pillow keeps the upper byte only
         picture.load()
         picture = ImageOps.exif_transpose(picture) if upright else picture
         if picture.mode in {"P", "PA"}:
@@ -42,33 +59,40 @@ def _values(path: Path, upright: bool = False) -> np.ndarray:
             picture = picture.convert("RGB")
         return np.asarray(picture)
     except UnidentifiedImageError:
-        raise InputError(f"cannot read {path}: this is not an image; fetch it again") from None
+        raise InputError(f"cannot read {file.name}: this is not an image; fetch it again") from None
     except InputError:
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file: SyntaxError, struct.error, …
-        raise unreadable(path, error) from error
+        raise unreadable(file.name, error) from error
 
 
-def _tiff(path: Path) -> np.ndarray:
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
+def _read_tiff(file: BinaryIO) -> np.ndarray:
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        series = tiff.series[0]
         values, axes = series.asarray(), series.axes
     if axes == "SYX" and values.shape[0] in {3, 4}:  # one plane for each colour
         return np.moveaxis(values, 0, -1)
     if values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in {3, 4}):
         return values
-    raise InputError(f"cannot read {path}: it holds {values.ndim} dimensions ({axes}), not one picture")
+    raise InputError(f"cannot read {file.name}: it holds {values.ndim} dimensions ({axes}), not one picture")
 
 
-def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
-    """An image as RGB, uint8 (H, W, 3), at its own size; transparency is dropped.
+def read_image(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray:
+    """An image as RGB, uint8 (H, W, 3), at its own size; transparency is dropped, grey becomes three equal channels.
 
     Images of more than 8 bits are scaled by their own range, from the lowest value (0) to the highest (255): Pillow's
     own conversion would clip a 16-bit image at 255, which is white nearly everywhere. (Of a 16-bit PNG in colour the
-    upper byte is read.) Grey becomes three equal channels. ``upright`` turns the picture as its EXIF note says. Raises
-    ``InputError`` for a file that is no whole image.
+    upper byte is read.)
+
+    Args:
+        file: a path, or an open file with a ``name``.
+        upright: turn the picture as its EXIF note says.
+
+    Raises:
+        InputError: this is no whole image.
     """
-    values = _values(Path(path), upright)
+    values = read_values(file, upright)
     if values.dtype != np.uint8:
         wide = np.nan_to_num(values.astype(np.float64))
         low, high = wide.min(), wide.max()
@@ -76,20 +100,22 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
     return np.repeat(values[..., None], 3, 2) if values.ndim == 2 else np.ascontiguousarray(values[..., :3])
 
 
-def read_mask(path: str | Path, classes: int = 1, colours: tuple[Colour, ...] = ()) -> np.ndarray:
+def read_mask(path: str | Path, classes: int = 1, colors: tuple[Color, ...] = ()) -> np.ndarray:
     """A mask as uint8 (H, W) of class indices, 0 to ``classes``; 0 is the background.
 
     One class: anything above 127 (of 255; half, where a file has 16 bits) is foreground, because Kvasir-SEG's masks are
     JPEG files, with values 0–5 and 250–255, and some of ClinicDB's have grey edges. Of a coloured mask the brightest
     channel counts, and what is transparent is background. A mask that holds only 0 and 1 is taken as it is.
 
-    Several classes: with ``colours`` (of class 0, 1, …) each pixel must have one of these; without, the file holds the
-    indices themselves. Raises ``InputError`` that names the file for any other colour or index.
+    Several classes: with ``colors`` (of class 0, 1, …) each pixel must have one of these; without, the file holds the
+    indices themselves.
+
+    Raises:
+        InputError: this is no whole image, or it holds another colour or index.
     """
-    path = Path(path)
-    values = _values(path)
-    if colours:
-        return _by_colour(path, values, colours)
+    values = read_values(path)
+    if colors:
+        return _look_up_colors(path, values, colors)
     if values.ndim == 3:
         visible = values[..., 3] > 127 if values.shape[-1] == 4 else True
         values = values[..., :3].max(-1) * visible
@@ -103,19 +129,19 @@ def read_mask(path: str | Path, classes: int = 1, colours: tuple[Colour, ...] = 
     return values.astype(np.uint8)
 
 
-def _by_colour(path: Path, values: np.ndarray, colours: tuple[Colour, ...]) -> np.ndarray:
+def _look_up_colors(path: str | Path, values: np.ndarray, colors: tuple[Color, ...]) -> np.ndarray:
     if values.dtype != np.uint8:
         raise InputError(f"{path} holds {values.dtype} values, not a colour or a grey of 8 bits for each class")
     rgb = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values[..., :3]
     code = rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     mask = np.full(code.shape, 255, np.uint8)
-    for index, (r, g, b) in enumerate(colours):
+    for index, (r, g, b) in enumerate(colors):
         mask[code == (r << 16 | g << 8 | b)] = index
     if (unknown := mask == 255).any():
         r, g, b = rgb[unknown][0]
         raise InputError(
             f"{path} holds the colour ({r}, {g}, {b}) in {unknown.sum()} pixels, which stands for no class; "
-            f"known: {', '.join(map(str, colours))}"
+            f"known: {', '.join(map(str, colors))}"
         )
     return mask
 
@@ -130,13 +156,17 @@ class FilePair:
     group: str = ""
     """Patient, clip or class, where the folders tell."""
     classes: int = 1
-    colours: tuple[Colour, ...] = ()
+    colors: tuple[Color, ...] = ()
     """Colours of class 0, 1, … in the mask file; () for a mask of one class, or of indices."""
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (H, W, 3) and mask uint8 (H, W). Raises ``InputError`` when they cannot be read or do not fit."""
+        """Image uint8 (H, W, 3) and mask uint8 (H, W).
+
+        Raises:
+            InputError: they cannot be read, or differ in size.
+        """
         image = read_image(self.image)
-        masks = [read_mask(path, self.classes, self.colours) for path in self.masks]
+        masks = [read_mask(path, self.classes, self.colors) for path in self.masks]
         if image.shape[0] != image.shape[1] and masks[0].shape == image.shape[1::-1]:
             image = read_image(self.image, upright=True)
         for path, mask in zip(self.masks, masks, strict=True):

@@ -1,258 +1,246 @@
-"""Find the data sets that are no polyp images, each in a folder of its own, as distributed."""
+"""Find the images and masks of a data set below a folder, in every layout in which people keep it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from m2s.data.disk import layouts, prepared
-from m2s.data.disk.folders import children, content, image_and_mask_folder, own_folder, pair, plain, seen
+from m2s.data.disk import nifti, prepared
+from m2s.data.disk.folders import (
+    find_image_and_mask_folder,
+    find_own_folder,
+    list_files,
+    list_folders,
+    list_some,
+    pair_files,
+    plain_name,
+    plain_names,
+    walk_folders,
+)
 from m2s.data.disk.images import FilePair
-from m2s.data.disk.nifti import EXTENSIONS as VOLUME_EXTENSIONS
 from m2s.data.disk.nifti import VolumePair
 from m2s.data.sets import CATALOGUE
 from m2s.data.sets.entry import DataSet
 from m2s.data.sets.rules import split_clips, split_fifth
 from m2s.errors import InputError, NotFound, some
 
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "trainingset": "train",
-    "trainset": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-    "testingset": "test",
-    "testset": "test",
+SPLIT_FOLDERS = {
+    "train": ("train", "training", "trainingset", "trainset"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing", "testingset", "testset"),
 }
-"""Folders that stand for a split."""
+"""The plain names of folders that stand for a split."""
+
 Pairs = dict[str, FilePair] | dict[str, VolumePair]
+Splits = dict[str, list[str]]
+"""The names in each split that folders or a rule give."""
 
 
-def find_other_pairs(entry: DataSet, root: Path) -> tuple[Pairs, dict[str, list[str]], str]:
-    """All images of a set by name, the names of the splits that folders or a rule give, and where they were found."""
-    own = own_folder(entry, root)
-    # A root without any set's name may hold the set's files directly, as some archives do.
-    where, depth = (own, 2) if own else (root, 0)
-    parts: dict[str, list[str]] = {}
-    if own is None and _names_another(entry, root):
-        found = {}
-    elif entry.volumetric:
-        found = _volumes(entry, where, depth)
-    elif entry.name == "busi":
-        found = _by_class(entry, where, depth)
-    elif entry.name == "ph2":
-        found = _by_case(entry, where, depth)
-    else:
-        found, parts = _by_folders(entry, where, depth)
-    if not found and own:
-        raise InputError(f"{own} has the wrong layout: expected {entry.layout}, found {content(own)}")
-    if not found:
-        raise NotFound(f"no {entry.title} in {root}: expected {entry.layout}; found {content(root)}")
-    if entry.rule == "fifth":
-        parts = split_fifth(list(found))
-    elif entry.rule == "clips" and not parts:
-        parts = split_clips(list(found), [item.group for item in found.values()])
-    return found, parts, where.name
-
-
-def _names_another(entry: DataSet, root: Path) -> bool:
-    others = (other for other in CATALOGUE.values() if other is not entry)
-    return plain(root.resolve().name) in {plain(n) for o in others for n in (o.title, *o.folders, o.name)}
-
-
-def _part_folders(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
-    for name, child in children(folder).items():
-        if name in PARTS:
-            yield PARTS[name], child
-        elif depth:
-            yield from _part_folders(child, depth - 1)
-
-
-def _by_folders(entry: DataSet, own: Path, depth: int) -> tuple[dict[str, FilePair], dict[str, list[str]]]:
-    """Images and masks in two folders, or in two folders for each split; clips in folders below."""
-    found: dict[str, FilePair] = {}
-    parts: dict[str, list[str]] = {}
-    for part, folder in _part_folders(own, depth):
-        if (two := image_and_mask_folder(folder, depth=2)) is None:
-            continue  # images whose masks are kept secret
-        here = _with_clips(entry, *two)
-        if twice := sorted(found.keys() & here.keys()):
-            raise InputError(f"{len(twice)} names are in two splits of {own}: {some(twice)}; rename one of each")
-        found |= here
-        parts.setdefault(part, []).extend(here)
-    if not found and (two := image_and_mask_folder(own, depth)) is not None:
-        found = _with_clips(entry, *two)
-    return found, parts
-
-
-def _with_clips(entry: DataSet, images: Path, masks: Path) -> dict[str, FilePair]:
-    """The pairs of two folders, or of the clips in them: then the name of the clip comes before that of the frame."""
-    clips, mask_clips = ({f.name: f for f in children(folder).values()} for folder in (images, masks))
-    if not clips:
-        return pair(entry, images, masks)
-    if lonely := sorted(clips.keys() ^ mask_clips.keys()):
-        raise InputError(f"{len(lonely)} clips are in only one of {images} and {masks}: {some(lonely)}")
-    found = {}
-    for clip in sorted(clips, key=lambda name: (len(name), name)):
-        for name, item in pair(entry, clips[clip], mask_clips[clip], group=clip).items():
-            whole = f"{clip}-{name}"
-            found[whole] = FilePair(whole, item.image, item.masks, clip, item.classes, item.colours)
-    return found
-
-
-def _levels(folder: Path, depth: int) -> Iterator[Path]:
-    """The folder, then those in it, ``depth`` levels down."""
-    yield folder
-    for child in children(folder).values() if depth else ():
-        yield from _levels(child, depth - 1)
-
-
-def _by_class(entry: DataSet, own: Path, depth: int) -> dict[str, FilePair]:
-    """BUSI: a folder for each class, images and masks together; possibly some folders deeper."""
-    wanted = [kind for kind in entry.expected if kind != "all"]
-    for folder in _levels(own, depth):
-        below = children(folder)
-        if all(kind in below for kind in wanted):
-            return {name: p for kind in wanted for name, p in pair(entry, below[kind], below[kind], kind).items()}
-    return {}
-
-
-def _by_case(entry: DataSet, own: Path, depth: int) -> dict[str, FilePair]:
-    """PH2: a folder for each image, with a folder for the picture and one for the lesion."""
-    found: dict[str, FilePair] = {}
-    cases = sorted(case for folder in _levels(own, depth) for case in children(folder).values())
-    for case in cases:
-        images = case / f"{case.name}_Dermoscopic_Image"
-        if not images.is_dir():
-            continue
-        masks = case / f"{case.name}_lesion"
-        if not masks.is_dir():
-            raise InputError(f"{case} has no folder {masks.name} with the lesion's mask")
-        found |= pair(entry, images, masks)
-    return found
-
-
-def _volume_files(folder: Path) -> dict[str, Path]:
-    """NIfTI files by name, without the extension and without ``img`` or ``label`` before a number."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        extension = next((e for e in VOLUME_EXTENSIONS if path.name.lower().endswith(e)), None)
-        if extension is None or not seen(path):
-            continue
-        name = path.name[: -len(extension)]
-        for prefix in ("img", "label"):
-            if name.removeprefix(prefix).isdigit():
-                name = name.removeprefix(prefix)
-        if name in found:
-            raise InputError(f"two files for the name '{name}' in {folder}: {found[name].name} and {path.name}")
-        found[name] = path
-    return found
-
-
-def _volumes(entry: DataSet, own: Path, depth: int) -> dict[str, VolumePair]:
-    """Volumes in a folder for images and one for labels, or a folder for each case (KiTS)."""
-    classes = len(entry.classes)
-    for folder in _levels(own, depth):
-        below = children(folder)
-        images, labels = below.get("imagestr") or below.get("img"), below.get("labelstr") or below.get("label")
-        if images and labels:
-            image_files, label_files = _volume_files(images), _volume_files(labels)
-            if lonely := sorted(image_files.keys() ^ label_files.keys()):
-                raise InputError(f"{len(lonely)} volumes are in only one of {images} and {labels}: {some(lonely)}")
-            return {n: VolumePair(n, p, (label_files[n],), "", classes) for n, p in image_files.items()}
-        cases = {}
-        for name, case in sorted(below.items()):
-            inside = _volume_files(case) if name.startswith("case") else {}
-            if "imaging" in inside and "segmentation" in inside:
-                cases[case.name] = VolumePair(case.name, inside["imaging"], (inside["segmentation"],), "", classes)
-        if cases:
-            return cases
-    return {}
-
-
-Pair = FilePair | VolumePair
-
-
-def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[Pair], str]:
+def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[FilePair | VolumePair], str]:
     """The image–mask pairs of a split, in the order of its list, and a line that says where they were found.
 
-    Raises ``InputError`` for a missing or wrongly laid out folder, for images without masks, masks without images,
-    and for a split of which not every image is there.
+    A set that this package has prepared comes first, then the layouts as distributed.
+
+    Raises:
+        NotFound: the set is not in ``root``.
+        InputError: no such folder, a wrong layout, images without masks or masks without images, or a split of which
+            not every image is there.
     """
     if not root.is_dir():
         raise InputError(f"no such folder: {root}; give the folder that holds the data sets, or 'phantom'")
     if (folder := prepared.find_folder(entry, root)) is not None:
         return prepared.list_pairs(entry, split, folder)
-    if entry.modality != "colonoscopy":
-        found, parts, source = layouts.find_other_pairs(entry, root)
-        return [found[name] for name in _chosen(entry, split, found, parts, source)], source
-    folders, source = _folders(entry, root)
-    pairs: dict[str, FilePair] = {}
-    for images, masks in folders:
-        pairs |= pair(entry, images, masks)
+    if entry.modality == "colonoscopy":
+        pairs, splits, source = _find_polyps(entry, root)
+    else:
+        pairs, splits, source = _find_distributed(entry, root)
+    return [pairs[name] for name in _choose_names(entry, split, pairs, splits, source)], source
+
+
+def _choose_names(entry: DataSet, split: str, pairs: Pairs, splits: Splits, source: str) -> list[str]:
+    """The names of a split: from its shipped list, else from ``splits``."""
+    listed = list(entry.names[split])
     if split == "all":
-        known = set(entry.names["all"])
+        if not listed:
+            return list(pairs)
         # A folder of its own may hold part of the set; a mixed one holds other sets as well.
-        names = [name for name in entry.names["all"] if name in pairs]
-        if not names:
-            raise InputError(f"{source}: none of the {len(pairs)} images there is one of {entry.title}'s {len(known)}")
-        return [pairs[name] for name in names], source
-    return [pairs[name] for name in _chosen(entry, split, pairs, {}, source)], source
-
-
-def _chosen(entry: DataSet, split: str, found: dict[str, Pair], parts: dict[str, list[str]], source: str) -> list[str]:
-    """The names of a split: from its shipped list, else from ``parts``, which the folders or a rule gave."""
-    if split == "all":
-        return list(found)
-    if names := list(entry.names[split]):
-        if missing := [name for name in names if name not in found]:
+        if present := [name for name in listed if name in pairs]:
+            return present
+        raise InputError(f"{source}: none of the {len(pairs)} images there is one of {entry.title}'s {len(listed)}")
+    if listed:
+        if missing := [name for name in listed if name not in pairs]:
             raise InputError(
-                f"{source}: {len(missing)} of the {len(names)} images of {entry.title}'s {split} split are missing "
+                f"{source}: {len(missing)} of the {len(listed)} images of {entry.title}'s {split} split are missing "
                 f"({some(missing)}); fetch the whole set, or take what is there with split 'all'"
             )
-        return names
-    if not parts.get(split):
+        return listed
+    if not splits.get(split):
         how = f"a folder '{split}' with images and masks" if entry.rule == "folders" else "more cases or clips"
         raise InputError(f"{source}: nothing for {entry.title}'s {split} split; it needs {how}, or take split 'all'")
-    return parts[split]
+    return splits[split]
 
 
-def _folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Path]], str]:
-    """Pairs of folders that hold the set, and where they were found."""
-    below = children(root)
-    wanted = [plain(name) for name in (entry.title, *entry.folders)]
-    own = next((below[name] for name in wanted if name in below), None)
-    if own:
-        found = image_and_mask_folder(own, depth=2)
-        if found is None:
-            raise InputError(f"{own} has the wrong layout: expected {entry.layout}, found {content(own)}")
-        return [found], own.name
-    if (found := image_and_mask_folder(root)) is not None:
-        return [found], root.name
-    pranet = []
-    if "train" in entry.counts and "traindataset" in below:
-        pranet.append(below["traindataset"])
-    if "testdataset" in below:
-        tests = children(below["testdataset"])
-        pranet += [tests[name] for name in wanted if name in tests][:1]
-    if pranet:
-        found_all = [image_and_mask_folder(folder, depth=1) for folder in pranet]
-        for folder, found in zip(pranet, found_all, strict=True):
-            if found is None:
-                expected = f"{folder.name}/{{images,masks}}"
-                raise InputError(f"{folder} has the wrong layout: expected {expected}, found {content(folder)}")
-        return found_all, " and ".join(str(folder.relative_to(root)) for folder in pranet)
+def _wrong_layout(folder: Path, expected: str) -> InputError:
+    return InputError(f"{folder} has the wrong layout: expected {expected}, found {list_some(folder)}")
+
+
+# The polyp stills: in a folder of their own, or mixed as in PraNet's archives.
+
+
+def _find_polyps(entry: DataSet, root: Path) -> tuple[dict[str, FilePair], Splits, str]:
+    """All images by name, no splits (shipped lists give those), and where they were found."""
+    folders, source = _find_polyp_folders(entry, root)
+    return {name: pair for both in folders for name, pair in pair_files(entry, *both).items()}, {}, source
+
+
+def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Path]], str]:
+    """Each folder of images with its folder of masks, and where they were found."""
+    if own := find_own_folder(entry, root):
+        if (both := find_image_and_mask_folder(entry, own, depth=2)) is None:
+            raise _wrong_layout(own, entry.layout)
+        return [both], own.name
+    if both := find_image_and_mask_folder(entry, root):
+        return [both], root.name
+    if pranet := _find_pranet_folders(entry, root):
+        folders = [find_image_and_mask_folder(entry, folder, depth=1) for folder in pranet]
+        for folder, both in zip(pranet, folders, strict=True):
+            if both is None:
+                raise _wrong_layout(folder, f"{folder.name}/{{images,masks}}")
+        return folders, " and ".join(str(folder.relative_to(root)) for folder in pranet)
     if entry.part_of:
         whole = CATALOGUE[entry.part_of]
         try:
-            folders, source = _folders(whole, root)
+            folders, source = _find_polyp_folders(whole, root)
         except NotFound:
             pass  # the error below names what was asked for
         else:
             return folders, f"{entry.title} as part of {whole.title} (frames of PraNet's list) in {source}"
     raise NotFound(
         f"no {entry.title} in {root}: expected {entry.layout}, or PraNet's TrainDataset and "
-        f"TestDataset/{entry.title}; found {content(root)}"
+        f"TestDataset/{entry.title}; found {list_some(root)}"
     )
+
+
+def _find_pranet_folders(entry: DataSet, root: Path) -> list[Path]:
+    """PraNet's folders that hold images of the set: the common one for training, and its own for testing."""
+    below = list_folders(root)
+    train = below.get("traindataset") if "train" in entry.counts else None
+    test = find_own_folder(entry, below["testdataset"]) if "testdataset" in below else None
+    return [folder for folder in (train, test) if folder]
+
+
+# All other sets, as their authors distribute them.
+
+
+def _find_distributed(entry: DataSet, root: Path) -> tuple[Pairs, Splits, str]:
+    """All images of a set by name, their splits, and where they were found."""
+    root_name = plain_name(root.resolve().name)
+    own = find_own_folder(entry, root) or (root if root_name in plain_names(entry) else None)
+    # A root without any set's name may hold the set's files directly, as some archives do.
+    folder, depth = (own, 2) if own else (root, 0)
+    pairs, splits = {}, {}
+    if own or not any(root_name in plain_names(other) for other in CATALOGUE.values()):
+        if entry.volumetric:
+            pairs = _find_volumes(entry, folder, depth)
+        elif entry.arrangement == "classes":
+            pairs = _find_by_class(entry, folder, depth)
+        elif entry.arrangement == "cases":
+            pairs = _find_by_case(entry, folder, depth)
+        else:
+            pairs, splits = _find_by_folders(entry, folder, depth)
+    if not pairs and own:
+        raise _wrong_layout(own, entry.layout)
+    if not pairs:
+        raise NotFound(f"no {entry.title} in {root}: expected {entry.layout}; found {list_some(root)}")
+    if entry.rule == "fifth":
+        splits = split_fifth(list(pairs))
+    elif entry.rule == "clips" and not splits:
+        splits = split_clips(list(pairs), [pair.group for pair in pairs.values()])
+    return pairs, splits, folder.name
+
+
+def _find_by_folders(entry: DataSet, folder: Path, depth: int) -> tuple[dict[str, FilePair], Splits]:
+    """Images and masks in two folders, or in two folders for each split; clips in folders below."""
+    pairs: dict[str, FilePair] = {}
+    splits: Splits = {}
+    for split, part in _find_split_folders(folder, depth):
+        if (both := find_image_and_mask_folder(entry, part, depth=2)) is None:
+            continue  # images whose masks are kept secret
+        part_pairs = _pair_clips(entry, *both)
+        if twice := sorted(pairs.keys() & part_pairs.keys()):
+            raise InputError(f"{len(twice)} names are in two splits of {folder}: {some(twice)}; rename one of each")
+        pairs |= part_pairs
+        splits.setdefault(split, []).extend(part_pairs)
+    if not pairs and (both := find_image_and_mask_folder(entry, folder, depth)):
+        pairs = _pair_clips(entry, *both)
+    return pairs, splits
+
+
+def _find_split_folders(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
+    for name, child in list_folders(folder).items():
+        if split := next((split for split, names in SPLIT_FOLDERS.items() if name in names), None):
+            yield split, child
+        elif depth:
+            yield from _find_split_folders(child, depth - 1)
+
+
+def _pair_clips(entry: DataSet, images: Path, masks: Path) -> dict[str, FilePair]:
+    """The pairs of two folders, or of the clips in them: then the name of the clip comes before that of the frame."""
+    clips, mask_clips = ({f.name: f for f in list_folders(folder).values()} for folder in (images, masks))
+    if not clips:
+        return pair_files(entry, images, masks)
+    if lonely := sorted(clips.keys() ^ mask_clips.keys()):
+        raise InputError(f"{len(lonely)} clips are in only one of {images} and {masks}: {some(lonely)}")
+    pairs = {}
+    for clip in sorted(clips, key=lambda name: (len(name), name)):
+        for name, pair in pair_files(entry, clips[clip], mask_clips[clip], group=clip).items():
+            pairs[f"{clip}-{name}"] = replace(pair, name=f"{clip}-{name}")
+    return pairs
+
+
+def _find_by_class(entry: DataSet, folder: Path, depth: int) -> dict[str, FilePair]:
+    """A folder for each class (BUSI), images and masks together."""
+    classes = [name for name in entry.expected if name != "all"]
+    for level in walk_folders(folder, depth):
+        below = list_folders(level)
+        if all(name in below for name in classes):
+            return {n: p for name in classes for n, p in pair_files(entry, below[name], below[name], name).items()}
+    return {}
+
+
+def _find_by_case(entry: DataSet, folder: Path, depth: int) -> dict[str, FilePair]:
+    """A folder for each image (PH2), with a folder for the picture and one for the lesion."""
+    pairs: dict[str, FilePair] = {}
+    for case in sorted(case for level in walk_folders(folder, depth) for case in list_folders(level).values()):
+        images, masks = case / f"{case.name}_Dermoscopic_Image", case / f"{case.name}_lesion"
+        if not images.is_dir():
+            continue
+        if not masks.is_dir():
+            raise InputError(f"{case} has no folder {masks.name} with the lesion's mask")
+        pairs |= pair_files(entry, images, masks)
+    return pairs
+
+
+def _find_volumes(entry: DataSet, folder: Path, depth: int) -> dict[str, VolumePair]:
+    """Volumes in a folder for images and one for labels, or a folder for each case (KiTS)."""
+    classes = len(entry.classes)
+    for level in walk_folders(folder, depth):
+        below = list_folders(level)
+        images, labels = below.get("imagestr") or below.get("img"), below.get("labelstr") or below.get("label")
+        if images and labels:
+            image_files, label_files = _list_volumes(images), _list_volumes(labels)
+            if lonely := sorted(image_files.keys() ^ label_files.keys()):
+                raise InputError(f"{len(lonely)} volumes are in only one of {images} and {labels}: {some(lonely)}")
+            return {n: VolumePair(n, path, (label_files[n],), "", classes) for n, path in image_files.items()}
+        cases = {}
+        for name, case in sorted(below.items()):
+            files = _list_volumes(case) if name.startswith("case") else {}
+            if "imaging" in files and "segmentation" in files:
+                cases[case.name] = VolumePair(case.name, files["imaging"], (files["segmentation"],), "", classes)
+        if cases:
+            return cases
+    return {}
+
+
+def _list_volumes(folder: Path) -> dict[str, Path]:
+    """NIfTI files by name, without ``img`` or ``label`` before a number."""
+    return list_files(folder, nifti.EXTENSIONS, prefix=r"(?:img|label)(?=\d+$)")

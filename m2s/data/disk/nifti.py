@@ -13,7 +13,7 @@ from m2s.errors import InputError, unreadable
 EXTENSIONS = (".nii.gz", ".nii")
 
 
-def _canonical(path: Path) -> nib.nifti1.Nifti1Image:
+def _load_canonical(path: Path) -> nib.nifti1.Nifti1Image:
     """The file's volume with axes from left to right, back to front and below to above (RAS+)."""
     try:
         if not path.stat().st_size:
@@ -30,12 +30,12 @@ def _canonical(path: Path) -> nib.nifti1.Nifti1Image:
         raise unreadable(path, error) from error
 
 
-def _array(volume: nib.nifti1.Nifti1Image) -> np.ndarray:
+def _to_array(volume: nib.nifti1.Nifti1Image) -> np.ndarray:
     values = volume.get_fdata(dtype=np.float32)
     return np.ascontiguousarray((values[..., 0] if values.ndim == 4 else values).transpose(2, 1, 0))
 
 
-def _spacing(volume: nib.nifti1.Nifti1Image) -> tuple[float, float, float]:
+def _measure_spacing(volume: nib.nifti1.Nifti1Image) -> tuple[float, float, float]:
     """The distance of voxels (z, y, x) in mm, however the axes are stored."""
     steps = np.empty(3)
     steps[nib.io_orientation(volume.affine)[:, 0].astype(int)] = volume.header.get_zooms()[:3]
@@ -47,18 +47,24 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float
     """A volume as float32 (D, H, W) with its own values (Hounsfield units for CT), and its spacing (z, y, x) in mm.
 
     However the file is stored, z runs from below to above, y from back to front, x from left to right (RAS+).
-    Raises ``InputError`` for a file that is no whole volume.
+
+    Raises:
+        InputError: this is no whole volume.
     """
-    volume = _canonical(Path(path))
-    return _array(volume), _spacing(volume)
+    volume = _load_canonical(Path(path))
+    return _to_array(volume), _measure_spacing(volume)
 
 
 def read_volume_mask(path: str | Path, classes: int) -> np.ndarray:
-    """The mask of a volume: uint8 (D, H, W) of class indices 0 to ``classes``, oriented like :func:`read_volume`."""
-    return _indices(Path(path), _array(_canonical(Path(path))), classes)
+    """The mask of a volume: uint8 (D, H, W) of class indices 0 to ``classes``, oriented like :func:`read_volume`.
+
+    Raises:
+        InputError: this is no whole volume, or it holds another value.
+    """
+    return _to_indices(Path(path), _to_array(_load_canonical(Path(path))), classes)
 
 
-def _indices(path: Path, values: np.ndarray, classes: int) -> np.ndarray:
+def _to_indices(path: Path, values: np.ndarray, classes: int) -> np.ndarray:
     mask = values.astype(np.uint8)
     if wrong := [v for v in np.unique(values) if v not in range(classes + 1)]:
         raise InputError(f"{path} holds the value {wrong[0]:g}, but the classes are 0 to {classes}")
@@ -76,21 +82,25 @@ class VolumePair:
     classes: int = 1
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Image float32 (D, H, W) and mask uint8 (D, H, W). Raises ``InputError`` when they do not fit together."""
-        volume, mask = _canonical(self.image), _canonical(self.masks[0])
+        """Image float32 (D, H, W) and mask uint8 (D, H, W).
+
+        Raises:
+            InputError: they cannot be read, or do not fit together.
+        """
+        volume, mask = _load_canonical(self.image), _load_canonical(self.masks[0])
         if volume.shape[:3] != mask.shape[:3] or not np.allclose(volume.affine, mask.affine, atol=0.1):
             raise InputError(
-                f"{self.masks[0]} does not lie on {self.image}: {_place(mask)} against {_place(volume)}; "
-                "mask and image must cover the same voxels"
+                f"{self.masks[0]} does not lie on {self.image}: {_describe_place(mask)} against "
+                f"{_describe_place(volume)}; mask and image must cover the same voxels"
             )
-        return _array(volume), _indices(self.masks[0], _array(mask), self.classes)
+        return _to_array(volume), _to_indices(self.masks[0], _to_array(mask), self.classes)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
         """The distance of voxels (z, y, x) in mm, from the header alone."""
-        return _spacing(nib.load(self.image))
+        return _measure_spacing(nib.load(self.image))
 
 
-def _place(volume: nib.nifti1.Nifti1Image) -> str:
+def _describe_place(volume: nib.nifti1.Nifti1Image) -> str:
     corner = ", ".join(f"{c:.1f}" for c in volume.affine[:3, 3])
     return f"{'×'.join(map(str, volume.shape[:3]))} voxels from ({corner}) mm"

@@ -18,9 +18,10 @@ def find_folder(entry: DataSet, root: Path) -> Path | None:
 def list_pairs(entry: DataSet, split: str, folder: Path) -> tuple[list[FilePair | VolumePair], str]:
     """The images of a split in the order of the manifest, and a line that says where they were found.
 
-    Raises ``InputError`` for a manifest that is no manifest, lacks the split, or names files that are not there.
+    Raises:
+        InputError: the manifest is no manifest, lacks the split, or names files that are not there.
     """
-    path = find_folder / "manifest.csv"
+    path = folder / "manifest.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -37,9 +38,9 @@ def list_pairs(entry: DataSet, split: str, folder: Path) -> tuple[list[FilePair 
     kind = VolumePair if entry.volumetric else FilePair
     items = []
     for row in chosen:
-        image, mask = find_folder / (row["file"] or ""), find_folder / (row["mask"] or "")
+        image, mask = folder / (row["file"] or ""), folder / (row["mask"] or "")
         for file in (image, mask):
             if not file.is_file():
                 raise InputError(f"{file} is in {path.name} but not there; prepare the set again")
         items.append(kind(row["name"], image, (mask,), row.get("group") or "", len(entry.classes)))
-    return items, f"{find_folder.name} (prepared)"
+    return items, f"{folder.name} (prepared)"

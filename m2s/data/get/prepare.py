@@ -27,13 +27,6 @@ from m2s.data.sets import find_set
 from m2s.data.sets.entry import DataSet
 from m2s.errors import InputError, NotFound, some
 
-OTHER_COUNTS = {
-    "colondb": {300: "the set's own paper has 300 frames; PraNet and all who follow it test on 380"},
-    "bus": {163: "this is dataset B (Yap et al.), not the 562 images of BUSIS"},
-    "kits23": {489: "489 of the 599 cases have public labels"},
-}
-"""Numbers of images that are known to differ from the one we expect, and why."""
-
 
 def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = False) -> Path:
     """Write the data set ``name``, as it was distributed below ``source``, to ``root/<name>``; returns that folder.
@@ -95,8 +88,8 @@ def _count(entry: DataSet, images: ImageSet, part: bool) -> str:
         return "no published number to compare with"
     if number == published:
         return ""
-    if number in OTHER_COUNTS.get(entry.name, {}):
-        return f"published: {published}; {OTHER_COUNTS[entry.name][number]}"
+    if number in entry.other_counts:
+        return f"published: {published}; {entry.other_counts[number]}"
     if part:
         return f"a part: published are {published}"
     known = f" (note: {entry.note})" if entry.note else ""
@@ -194,7 +187,7 @@ def find_problems(name: str, root: str | Path) -> list[str]:
         return [f"{folder / 'manifest.csv'} lacks the columns {some(lacking)}; {again}"]
     problems = []
     published = _published(entry)
-    if published not in (None, len(rows)) and len(rows) not in OTHER_COUNTS.get(name, {}):
+    if published not in (None, len(rows)) and len(rows) not in entry.other_counts:
         problems.append(f"{folder / 'manifest.csv'} lists {len(rows)} images, published are {published}; {again}")
     if twice := sorted(rows.name[rows.name.duplicated()]):
         problems.append(f"{folder / 'manifest.csv'} lists names twice: {some(twice)}; {again}")

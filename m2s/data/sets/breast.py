@@ -1,8 +1,58 @@
-"""Breast ultrasound."""
+"""Tumours in breast ultrasound."""
 
 from collections.abc import Sequence
 
 import numpy as np
+
+from m2s.data.sets.entry import ARCHIVES, RESEARCH, DataSet, Download, Source, count_lgmsnet_splits
+
+BREAST = (
+    DataSet(
+        name="busi",
+        title="BUSI",
+        counts={
+            **{f"fold{k}-{part}": 585 if part == "train" else 195 for k in (1, 2, 3, 4) for part in ("train", "test")},
+            **count_lgmsnet_splits(452, 195),
+        },
+        size="about 500×500",
+        home="https://scholar.cu.edu.eg/?q=afahmy/pages/dataset",
+        licence=RESEARCH,
+        citation="Al-Dhabyani et al., Dataset of breast ultrasound images, Data in Brief 2020",
+        layout="Dataset_BUSI_with_GT/{benign,malignant,normal}",
+        folders=("Dataset_BUSI_with_GT", "Dataset_BUSI"),
+        modality="breast ultrasound",
+        classes=("tumour",),
+        arrangement="classes",
+        lists="busi lgmsnet",
+        expected={"all": 780, "benign": 437, "malignant": 210, "normal": 133},
+        note="437 benign images in the archive and in M2SNet's text; LGMSNet's text and the set's own paper say 487, "
+        "which does not add up to 780. The folds are ours (the papers publish none); LGMSNet's splits leave out the "
+        "normal images. benign (433) and malignant (145) are the same picture",
+        source=Source(
+            files=(Download("https://scholar.cu.edu.eg/Dataset_BUSI.zip", "Dataset_BUSI.zip"),),
+        ),
+    ),
+    DataSet(
+        name="bus",
+        title="BUS",
+        size="varies",
+        home="http://cvprip.cs.usu.edu/busbench/",
+        licence="on request, for research; cite the paper",
+        citation="Zhang et al., BUSIS: A Benchmark for Breast Ultrasound Image Segmentation, Healthcare 2022",
+        layout="BUS/{original,GT}",
+        folders=("BUSIS", "BUS dataset B", "Dataset B", "DatasetB"),
+        modality="breast ultrasound",
+        classes=("tumour",),
+        expected={"all": 562},
+        other_counts={163: "this is dataset B (Yap et al.), not the 562 images of BUSIS"},
+        note="LGMSNet tests on 562 images and cites BUSIS; the set known as dataset B (Yap et al., IEEE JBHI 2018) is "
+        "another one, has 163 images, the same layout, and is read as well",
+        source=Source(
+            steps=("Sign the agreement, and send it to the address given there for a link", ARCHIVES),
+            folder="BUS",
+        ),
+    ),
+)
 
 BUSI_TWINS = ("benign (433)", "malignant (145)")
 """The same picture in two classes; our folds keep the two together."""

@@ -5,76 +5,9 @@ from functools import cached_property
 from importlib.resources import files
 
 RESEARCH = "for research and education; cite the paper"
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """One published data set. ``name`` is the short name used everywhere in this package."""
-
-    name: str
-    title: str
-    """The name its authors gave it; also the name of its folder."""
-    size: str
-    """Width × height of the images, in pixels (volumes: columns × rows × slices)."""
-    home: str
-    licence: str
-    citation: str
-    layout: str
-    """Folders of the images and the masks as the set is distributed."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Images in each split, where a source gives the number or we fixed it."""
-    folders: tuple[str, ...] = ()
-    """Further names under which the folder is met; capitals, spaces, hyphens and underscores do not count."""
-    mask_prefix: str = ""
-    """What the names of the original masks have before the name of their image."""
-    part_of: str = ""
-    """The data set whose frames these are, where there is one."""
-    modality: str = "colonoscopy"
-    classes: tuple[str, ...] = ("polyp",)
-    """The foreground classes: class 1, 2, …; 0 is the background."""
-    colours: tuple[tuple[int, int, int], ...] = ()
-    """Colours of class 0, 1, … in the masks as distributed; () for black and white, and for indices."""
-    lists: str = ""
-    """Folders of the shipped name lists (``splits/<folder>/<name>_<split>.txt``), separated by blanks; "" for none."""
-    rule: str = ""
-    """How a split without a list is made: "folders" as distributed, "fifth" or "clips" (:mod:`m2s.data.splitting`)."""
-    parts: tuple[str, ...] = ()
-    """Splits whose numbers of images no source gives."""
-    spacing: tuple[float, float, float] | None = None
-    """What volumes are resampled to, (z, y, x) in mm; None leaves them as they are."""
-    expected: dict[str, int] = field(default_factory=dict)
-    """Published numbers of images: of the whole set ("all"), and of its groups where the set has some."""
-    note: str = ""
-    """Where sources differ, or what else one should know before counting."""
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that :func:`m2s.data.load` takes for this set."""
-        return (*self.counts, *self.parts, "all")
-
-    @property
-    def volumetric(self) -> bool:
-        """Whether an image is a volume (D, H, W)."""
-        return self.modality.endswith("volume")
-
-    @cached_property
-    def names(self) -> dict[str, tuple[str, ...]]:
-        """The image names (files without extension) of each split, in the order of the shipped lists.
-
-        ``()`` where no list is shipped: then the split follows from the folders or a rule, and any name is taken.
-        """
-        lists = {split: self._read_list(split) for split in self.splits if split != "all"}
-        apart = len({name for names in lists.values() for name in names}) == sum(map(len, lists.values()))
-        whole = tuple(name for names in lists.values() for name in names) if apart and all(lists.values()) else ()
-        return {**lists, "all": whole}
-
-    def _read_list(self, split: str) -> tuple[str, ...]:
-        for folder in self.lists.split():
-            path = files(__package__) / "lists" / folder / f"{self.name}_{split}.txt"
-            if path.is_file():
-                text = path.read_text(encoding="utf-8")
-                return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
-        return ()
+ARCHIVES = "Put the archives into {folder} (any names; .zip and .tar are unpacked for you)"
+RAR = "Unpack the .rar yourself into {folder} (unar, 7z x, or bsdtar -xf): Python reads no RAR"
+"""Words that several sets share, of their licences and of the steps that lead to them."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +43,88 @@ class Source:
         """The size of the download, where it is known of every file."""
         sizes = [file.megabytes for file in self.files]
         return None if self.steps or None in sizes else sum(sizes)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One published data set. ``name`` is the short name used everywhere in this package."""
+
+    name: str
+    title: str
+    """The name its authors gave it; also the name of its folder."""
+    size: str
+    """Width × height of the images, in pixels (volumes: columns × rows × slices)."""
+    home: str
+    licence: str
+    citation: str
+    layout: str
+    """Folders of the images and the masks as the set is distributed."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Images in each split, where a source gives the number or we fixed it."""
+    folders: tuple[str, ...] = ()
+    """Further names under which the folder is met; capitals, spaces, hyphens and underscores do not count."""
+    image_folders: tuple[str, ...] = ()
+    mask_folders: tuple[str, ...] = ()
+    """Names that only this set has for its folders of images and of masks (:mod:`m2s.data.disk.folders` has others)."""
+    arrangement: str = "folders"
+    """How images lie there: "folders", one of images and one of masks; "classes", a folder for each class, images and
+    masks together; "cases", a folder for each image (:mod:`m2s.data.disk.layouts`)."""
+    mask_prefix: str = ""
+    """What the names of the original masks have before the name of their image."""
+    part_of: str = ""
+    """The data set whose frames these are, where there is one."""
+    modality: str = "colonoscopy"
+    classes: tuple[str, ...] = ("polyp",)
+    """The foreground classes: class 1, 2, …; 0 is the background."""
+    colors: tuple[tuple[int, int, int], ...] = ()
+    """Colours of class 0, 1, … in the masks as distributed; () for black and white, and for indices."""
+    lists: str = ""
+    """Folders of the shipped name lists (``lists/<folder>/<name>_<split>.txt``), separated by blanks; "" for none."""
+    rule: str = ""
+    """How a split without a list is made: "folders" as distributed, "fifth" or "clips" (:mod:`m2s.data.sets.rules`)."""
+    parts: tuple[str, ...] = ()
+    """Splits whose numbers of images no source gives."""
+    spacing: tuple[float, float, float] | None = None
+    """What volumes are resampled to, (z, y, x) in mm; None leaves them as they are."""
+    expected: dict[str, int] = field(default_factory=dict)
+    """Published numbers of images: of the whole set ("all"), and of its groups where the set has some."""
+    other_counts: dict[int, str] = field(default_factory=dict)
+    """Numbers of images in the whole set that are known to differ from the published one, and why."""
+    note: str = ""
+    """Where sources differ, or what else one should know before counting."""
+    source: Source = field(default_factory=Source)
+    """How to get it."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that :func:`m2s.data.load_images` takes for this set."""
+        return (*self.counts, *self.parts, "all")
+
+    @property
+    def volumetric(self) -> bool:
+        """Whether an image is a volume (D, H, W)."""
+        return self.modality.endswith("volume")
+
+    @cached_property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The image names (files without extension) of each split, in the order of the shipped lists.
+
+        ``()`` where no list is shipped: then the split follows from the folders or a rule, and any name is taken.
+        """
+        lists = {split: self._read_list(split) for split in self.splits if split != "all"}
+        apart = len({name for names in lists.values() for name in names}) == sum(map(len, lists.values()))
+        whole = tuple(name for names in lists.values() for name in names) if apart and all(lists.values()) else ()
+        return {**lists, "all": whole}
+
+    def _read_list(self, split: str) -> tuple[str, ...]:
+        for folder in self.lists.split():
+            path = files(__package__) / "lists" / folder / f"{self.name}_{split}.txt"
+            if path.is_file():
+                text = path.read_text(encoding="utf-8")
+                return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
+        return ()
+
+
+def count_lgmsnet_splits(train: int, test: int) -> dict[str, int]:
+    """The counts of LGMSNet's three random splits of one set, ``lgmsnet1-train`` to ``lgmsnet3-test``."""
+    return {f"lgmsnet{k}-{part}": count for k in (1, 2, 3) for part, count in (("train", train), ("test", test))}

@@ -1,11 +1,18 @@
-"""Polyps in colonoscopy: the five image sets of the papers' first table (PraNet's split), and the video sets."""
+"""Polyps in colonoscopy: the five image sets of the papers' first table (PraNet's split)."""
 
-from m2s.data.sets.entry import RESEARCH, DataSet
+from m2s.data.sets.entry import ARCHIVES, RAR, RESEARCH, DataSet, Download, Source
 
-_BY_CLIP = (
-    "the paper splits the clips of CVC-300 (12) and CVC-612 (29) 60/20/20 and names none of them: here the clips at "
-    "hand are split in the order of their names; the number of frames is not published"
+_PRANET = "The images as the papers use them also come with PraNet's archives: python data_scripts/pranet.py"
+
+PRANET = Source(
+    page="https://github.com/DengPingFan/PraNet",
+    steps=(
+        "Follow its Google Drive links to the training and the testing data",
+        "Put TrainDataset.zip and TestDataset.zip into {folder}, or give their links: --url LINK --url LINK",
+    ),
+    provides=("kvasir", "clinicdb", "colondb", "cvc300", "etis"),
 )
+"""PraNet's archives, which hold all five sets."""
 
 POLYPS = (
     DataSet(
@@ -20,6 +27,9 @@ POLYPS = (
         folders=("Kvasir",),
         lists="pranet",
         expected={"all": 1000},
+        source=Source(
+            files=(Download("https://datasets.simula.no/downloads/kvasir-seg.zip", "kvasir-seg.zip", megabytes=46),),
+        ),
     ),
     DataSet(
         name="clinicdb",
@@ -33,6 +43,10 @@ POLYPS = (
         folders=("ClinicDB", "CVC-612"),
         lists="pranet",
         expected={"all": 612},
+        source=Source(
+            steps=("Download CVC-ClinicDB.rar", RAR, _PRANET),
+            folder="CVC-ClinicDB",
+        ),
     ),
     DataSet(
         name="colondb",
@@ -46,7 +60,16 @@ POLYPS = (
         folders=("ColonDB",),
         lists="pranet",
         expected={"all": 380},
+        other_counts={300: "the set's own paper has 300 frames; PraNet and all who follow it test on 380"},
         note="380 frames in PraNet's archive, which all tables use; the set as first published holds 300",
+        source=Source(
+            steps=(
+                "Ask for the data; its first release has 300 images, the papers use 380",
+                ARCHIVES,
+                _PRANET,
+            ),
+            folder="CVC-ColonDB",
+        ),
     ),
     DataSet(
         name="cvc300",
@@ -63,6 +86,13 @@ POLYPS = (
         expected={"all": 60},
         note="the test part (CVC-T) of CVC-EndoSceneStill, whose 912 images are CVC-612 and CVC-300 together; "
         'LGMSNet calls those 912 "CVC-300"',
+        source=Source(
+            steps=(
+                "The 60 test images are part of CVC-ColonDB as the papers use it: with it nothing else is needed",
+                _PRANET,
+            ),
+            folder="CVC-300",
+        ),
     ),
     DataSet(
         name="etis",
@@ -74,48 +104,13 @@ POLYPS = (
         citation="Silva et al., Toward embedded detection of polyps in WCE images for early diagnosis, IJCARS 2014",
         layout="ETIS-LaribPolypDB/{images,masks}",
         folders=("ETIS-Larib", "ETIS"),
+        image_folders=("ETIS-LaribPolypDB",),
         mask_prefix="p",
         lists="pranet",
         expected={"all": 196},
+        source=Source(
+            steps=("Download ETIS-LaribPolypDB.rar", RAR, _PRANET),
+            folder="ETIS-LaribPolypDB",
+        ),
     ),
-)
-
-VIDEOS = tuple(
-    DataSet(
-        name=name,
-        title=title,
-        parts=("train", "val", "test"),
-        size=size,
-        home="https://github.com/GewelsJI/PNS-Net",
-        licence=RESEARCH,
-        citation=citation,
-        layout=f"{title}/{{Frame,GT}}/<clip>/",
-        folders=folders,
-        modality="colonoscopy video",
-        rule="clips",
-        note=_BY_CLIP,
-    )
-    for name, title, size, citation, folders in (
-        (
-            "cvc300tv",
-            "CVC-300-TV",
-            "574×500",
-            "Bernal et al., Towards automatic polyp detection with a polyp appearance model, Pattern Recognition 2012",
-            ("CVC-ColonDB-300",),
-        ),
-        (
-            "cvc612v",
-            "CVC-612-V",
-            "384×288",
-            "Bernal et al., WM-DOVA maps for accurate polyp highlighting in colonoscopy, CMIG 2015",
-            ("CVC-ClinicDB-612-Valid",),
-        ),
-        (
-            "cvc612t",
-            "CVC-612-T",
-            "384×288",
-            "Bernal et al., WM-DOVA maps for accurate polyp highlighting in colonoscopy, CMIG 2015",
-            ("CVC-ClinicDB-612-Test",),
-        ),
-    )
 )
