@@ -11,15 +11,16 @@ from PIL import Image
 from scipy import ndimage
 
 from m2s import data
-from m2s.data import imageset
+from m2s.data.imageset import ImageSet
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, NotFound
+from m2s.metrics.overlap import compare_areas
 
 GRID = 48
 """Cells along each side of a location map."""
 
 
-def find_images(name: str, root: str | Path, split: str = "all", limit: int | None = None) -> imageset.ImageSet:
+def find_images(name: str, root: str | Path, split: str = "all", limit: int | None = None) -> ImageSet:
     """The data set ``name`` from the folder ``root`` where it is there, else made up in its manner.
 
     A folder that does not exist, and a set that is there but broken, are errors and not replaced.
@@ -30,22 +31,28 @@ def find_images(name: str, root: str | Path, split: str = "all", limit: int | No
         return data.load_images(name, split, root="phantom", limit=limit)
 
 
-def facts(names: Sequence[str]) -> pd.DataFrame:
+def list_facts(names: Sequence[str]) -> pd.DataFrame:
     """The catalogue's row for each set: title, modality, classes, published counts, home, licence, citation, note."""
     rows = []
     for entry in map(CATALOGUE.__getitem__, names):
         counts = ", ".join(f"{split} {count}" for split, count in (entry.expected or entry.counts).items())
-        rows.append({"name": entry.name, "data set": entry.title, "classes": ", ".join(entry.classes)})
-        rows[-1] |= {
-            "images (published)": counts or entry.expected.get("all", "not given"),
-            "size": entry.size,
-            "home": entry.home,
-        }
-        rows[-1] |= {"licence": entry.licence, "citation": entry.citation, "note": entry.note}
+        rows.append(
+            {
+                "name": entry.name,
+                "data set": entry.title,
+                "classes": ", ".join(entry.classes),
+                "images (published)": counts or entry.expected.get("all", "not given"),
+                "size": entry.size,
+                "home": entry.home,
+                "licence": entry.licence,
+                "citation": entry.citation,
+                "note": entry.note,
+            }
+        )
     return pd.DataFrame(rows).set_index("name")
 
 
-def overview(sets: Sequence[imageset.ImageSet]) -> pd.DataFrame:
+def list_sets(sets: Sequence[ImageSet]) -> pd.DataFrame:
     """What this notebook really uses: each set, real or made up, images, and where from."""
     columns = ("data set", "images are", "images here", "from")
     rows = [(CATALOGUE[s.name].title, "made up" if s.made_up else "real", len(s), s.source) for s in sets]
@@ -56,7 +63,7 @@ def overview(sets: Sequence[imageset.ImageSet]) -> pd.DataFrame:
 class Survey:
     """What one pass over an image set measures."""
 
-    images: imageset.ImageSet
+    images: ImageSet
     table: pd.DataFrame
     """A row for each image and class: ``image, width, height, class, share, diameter`` (of a disc with that
     share, at 352 px)``, x, y`` (centre, 0 to 1)``, contrast`` (mean inside − mean of a ring around it, in [−1, 1])
@@ -84,7 +91,7 @@ class Survey:
         return best
 
 
-def survey(images: imageset.ImageSet) -> Survey:
+def measure_images(images: ImageSet) -> Survey:
     """Read each image of a set once and measure it; 2-D sets only."""
     classes = CATALOGUE[images.name].classes
     rows, histograms = [], np.zeros((len(images), len(classes) + 1, 256), np.int64)
@@ -123,14 +130,14 @@ def _describe(grey: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     return place | {"contrast": contrast, "parts": ndimage.label(inside)[1]}
 
 
-def together(surveys: Sequence[Survey]) -> pd.DataFrame:
+def join_tables(surveys: Sequence[Survey]) -> pd.DataFrame:
     """The tables of several surveys under one another."""
     return pd.concat([s.table for s in surveys], ignore_index=True)
 
 
-def summary(surveys: Sequence[Survey]) -> pd.DataFrame:
+def summarize_surveys(surveys: Sequence[Survey]) -> pd.DataFrame:
     """A row for each set and class: images, how many lack it, quantiles of the share, size, contrast, pieces."""
-    groups = together(surveys).groupby(["set", "class"], sort=False)
+    groups = join_tables(surveys).groupby(["set", "class"], sort=False)
     return groups.agg(
         images=("share", "size"),
         without=("share", lambda s: int((s == 0).sum())),
@@ -144,7 +151,7 @@ def summary(surveys: Sequence[Survey]) -> pd.DataFrame:
     )
 
 
-def thresholds(surveys: Sequence[Survey]) -> pd.DataFrame:
+def try_thresholds(surveys: Sequence[Survey]) -> pd.DataFrame:
     """How far one brightness threshold goes, beside "everything is foreground", whose Dice is 2s/(1+s)."""
     rows = []
     for s in surveys:
@@ -155,22 +162,20 @@ def thresholds(surveys: Sequence[Survey]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index("set")
 
 
-def splits(images: imageset.ImageSet, root: str | Path) -> pd.DataFrame:
+def count_splits(images: ImageSet, root: str | Path) -> pd.DataFrame:
     """Each published split of a set: images in print, and images found here (made-up sets: as many as asked for)."""
     entry, rows = CATALOGUE[images.name], []
     for split in entry.splits[:-1]:
         try:
-            found = "made up" if images.made_up else len(data.load_images(images.name, split, root=root))
+            here = "made up" if images.made_up else len(data.load_images(images.name, split, root=root))
         except InputError as error:
-            found = f"not whole: {error}"
-        rows.append({"split": split, "published": entry.counts.get(split, "not given"), "here": found})
+            here = f"not whole: {error}"
+        rows.append({"split": split, "published": entry.counts.get(split, "not given"), "here": here})
     return pd.DataFrame(rows, columns=("split", "published", "here")).set_index("split")
 
 
-def dice(prediction: np.ndarray, mask: np.ndarray) -> float:
+def mean_dice(prediction: np.ndarray, mask: np.ndarray) -> float:
     """The mean Dice over the classes that either map has, in [0, 1]; NaN if both hold only background."""
-    classes = [c for c in np.union1d(prediction, mask) if c]
-    each = [
-        2 * ((prediction == c) & (mask == c)).sum() / ((prediction == c).sum() + (mask == c).sum()) for c in classes
-    ]
-    return float(np.mean(each)) if each else float("nan")
+    classes = [index for index in np.union1d(prediction, mask) if index]
+    scores = [compare_areas(prediction == index, mask == index)["Dice"] for index in classes]
+    return float(np.mean(scores)) if scores else float("nan")

@@ -12,17 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from m2s import figures
-from m2s.data import imageset
+from m2s.data.imageset import ImageSet
 from m2s.data.sets import CATALOGUE
-from m2s.surveys.measure import Survey, together
+from m2s.surveys.measure import Survey, join_tables
 
-COLOURS = tuple(
-    figures.PALETTE[c] for c in ("sky", "orange", "green", "purple", "yellow", "vermilion", "blue", "black")
-)
+COLORS = tuple(figures.PALETTE[c] for c in ("sky", "orange", "green", "purple", "yellow", "vermilion", "blue", "black"))
 """One colour-blind-safe colour for each class of a mask; from the ninth class on they repeat."""
 
 
-def mark(fig: Figure, sets: Sequence[imageset.ImageSet]) -> None:
+def mark_made_up(fig: Figure, sets: Sequence[ImageSet]) -> None:
     """Say below a figure if the images of all, or of some, of its sets are made up."""
     made_up = [images.made_up for images in sets]
     if all(made_up):
@@ -31,11 +29,18 @@ def mark(fig: Figure, sets: Sequence[imageset.ImageSet]) -> None:
         fig.text(1, 0, "made-up images where it says so", ha="right", va="top", fontsize="small", fontstyle="italic")
 
 
-def outline(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int, linewidth: float = 1.0) -> Axes:
+def draw_outlines(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int, linewidth: float = 1.0) -> Axes:
     """An image with the border of each class of its mask in that class's own colour.
 
-    :param image: (H, W) or (H, W, 3), uint8, or any floats, which are stretched to black and white.
-    :param mask: (H, W) class indices, 0 the background.
+    Args:
+        ax: where to draw.
+        image: (H, W) or (H, W, 3), uint8, or any floats, which are stretched to black and white.
+        mask: (H, W) class indices, 0 the background.
+        classes: how many classes there are, without the background.
+        linewidth: of the borders, in points.
+
+    Returns:
+        The axes.
     """
     ax.imshow(image, cmap="gray", **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
     for index in range(1, classes + 1):
@@ -43,24 +48,24 @@ def outline(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int, linewid
         if area.any() and not area.all():
             # padded, so that a border along the image's edge is drawn as well
             x, y = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
-            ax.contour(x, y, np.pad(area, 1), levels=[0.5], colors=[colour(index)], linewidths=linewidth)
+            ax.contour(x, y, np.pad(area, 1), levels=[0.5], colors=[pick_color(index)], linewidths=linewidth)
     ax.set(xlim=(-0.5, mask.shape[1] - 0.5), ylim=(mask.shape[0] - 0.5, -0.5))
     ax.set_axis_off()
     return ax
 
 
-def colour(index: int) -> str:
+def pick_color(index: int) -> str:
     """The colour of class ``index`` (1 is the first)."""
-    return COLOURS[(index - 1) % len(COLOURS)]
+    return COLORS[(index - 1) % len(COLORS)]
 
 
-def legend(fig: Figure, classes: Sequence[str], place: str = "upper") -> None:
+def add_legend(fig: Figure, classes: Sequence[str], place: str = "upper") -> None:
     """Name the classes' colours above ("upper") or below ("lower") a figure."""
-    lines = [plt.Line2D([], [], color=colour(i), label=name) for i, name in enumerate(classes, 1)]
+    lines = [plt.Line2D([], [], color=pick_color(i), label=name) for i, name in enumerate(classes, 1)]
     fig.legend(handles=lines, loc=f"outside {place} center", ncols=min(5, len(lines)), fontsize="small", frameon=False)
 
 
-def gallery(sets: Sequence[imageset.ImageSet], columns: int = 3, width: float = figures.TWO_COLUMNS) -> Figure:
+def draw_gallery(sets: Sequence[ImageSet], columns: int = 3, width: float = figures.TWO_COLUMNS) -> Figure:
     """A row for each set: ``columns`` images spread over the set, each alone and with the outlines of its mask."""
     samples = [[s[i] for i in np.linspace(0, len(s) - 1, min(columns, len(s))).astype(int)] for s in sets]
     ratios = [max(image.shape[0] / image.shape[1] for _, image, _ in row) for row in samples]
@@ -75,21 +80,21 @@ def gallery(sets: Sequence[imageset.ImageSet], columns: int = 3, width: float = 
         classes = len(CATALOGUE[images.name].classes)
         for column, (_, image, mask) in enumerate(chosen):
             figures.overlay(row[2 * column], image)
-            outline(row[2 * column + 1], image, mask, classes)
+            draw_outlines(row[2 * column + 1], image, mask, classes)
     names = {CATALOGUE[s.name].classes for s in sets}
     if len(names) == 1:
-        legend(fig, names.pop())
+        add_legend(fig, names.pop())
     return fig
 
 
-def sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
+def draw_sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
     """The foreground share as a cumulative curve, and the diameter at 352 px as boxes, coloured by ``hue``."""
-    table = together(surveys).query("share > 0")
+    table = join_tables(surveys).query("share > 0")
     table[hue] = table[hue].map(lambda name: fill(name, 24))
-    colours = _colours(table, hue)
+    palette = _pick_palette(table, hue)
     count = table[hue].nunique()
     fig, axes = plt.subplots(1, 2, figsize=(figures.TWO_COLUMNS, 2.1 + 0.12 * count), layout="constrained")
-    shared = {"hue": hue, "palette": colours, "legend": False}
+    shared = {"hue": hue, "palette": palette, "legend": False}
     sns.ecdfplot(table, x="share", log_scale=True, ax=axes[0], **shared)
     axes[0].set(xlabel="foreground share", ylabel="part of the images with less")
     axes[0].xaxis.set_minor_formatter(NullFormatter())
@@ -98,7 +103,7 @@ def sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
     return fig
 
 
-def intensities(surveys: Sequence[Survey]) -> Figure:
+def draw_intensities(surveys: Sequence[Survey]) -> Figure:
     """The grey values inside each class and outside, one panel for each set."""
     fig, axes = plt.subplots(
         1, len(surveys), figsize=(figures.TWO_COLUMNS, 2.3), squeeze=False, sharex=True, layout="constrained"
@@ -107,7 +112,7 @@ def intensities(surveys: Sequence[Survey]) -> Figure:
         names = ("background", *CATALOGUE[s.images.name].classes)
         counts = s.histograms.sum(0).reshape(len(names), 64, 4).sum(-1)
         for index, (name, values) in enumerate(zip(names, counts, strict=True)):
-            look = {"color": colour(index)} if index else {"color": "0.4", "linestyle": "dashed"}
+            look = {"color": pick_color(index)} if index else {"color": "0.4", "linestyle": "dashed"}
             if values.sum():
                 ax.plot(np.arange(2, 256, 4), values / values.sum(), label=name, linewidth=1.2, **look)
         ax.set(xlabel="grey value", yscale="log", ylim=(1e-5, 1.2))
@@ -118,7 +123,7 @@ def intensities(surveys: Sequence[Survey]) -> Figure:
     return fig
 
 
-def locations(surveys: Sequence[Survey]) -> Figure:
+def draw_locations(surveys: Sequence[Survey]) -> Figure:
     """How often a place is foreground: one map for each set and class, each in a square whatever the image's shape."""
     maps = [
         (f"{fill(s.images.title, 22)}\n{name}", values)
@@ -139,7 +144,7 @@ def locations(surveys: Sequence[Survey]) -> Figure:
     return fig
 
 
-def _colours(table: pd.DataFrame, hue: str) -> dict[str, str]:
+def _pick_palette(table: pd.DataFrame, hue: str) -> dict[str, str]:
     if hue == "class":
-        return {name: colour(i) for i, name in enumerate(table[hue].drop_duplicates(), 1)}
+        return {name: pick_color(i) for i, name in enumerate(table[hue].drop_duplicates(), 1)}
     return dict(zip(table[hue].drop_duplicates(), list(figures.PALETTE.values()) * 4, strict=False))

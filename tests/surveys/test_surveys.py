@@ -9,7 +9,17 @@ import pytest
 from m2s.data import ImageSet
 from m2s.errors import InputError
 from m2s.surveys import plots
-from m2s.surveys.measure import GRID, dice, facts, find_images, overview, splits, summary, survey, thresholds
+from m2s.surveys.measure import (
+    GRID,
+    count_splits,
+    find_images,
+    list_facts,
+    list_sets,
+    mean_dice,
+    measure_images,
+    summarize_surveys,
+    try_thresholds,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ def squares(*items, made_up=True):
 
 @pytest.fixture
 def measured():
-    return survey(squares(Square("a", 10), Square("b", 50), Square("empty", 0, side=0)))
+    return measure_images(squares(Square("a", 10), Square("b", 50), Square("empty", 0, side=0)))
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +67,7 @@ def test_a_survey_measures_each_image(measured):
 def test_an_image_without_foreground_is_counted_and_not_averaged(measured):
     empty = measured.table.iloc[2]
     assert empty.share == 0 and np.isnan(empty.contrast) and empty.parts == 0
-    row = summary([measured]).iloc[0]
+    row = summarize_surveys([measured]).iloc[0]
     assert (row.images, row.without) == (3, 1)
     assert row.share_median == pytest.approx(100 / 4800)
 
@@ -72,7 +82,7 @@ def test_histograms_and_locations_count_every_pixel(measured):
 def test_the_best_threshold_is_perfect_where_brightness_decides(measured):
     dice, rule = measured.best_threshold
     assert dice == 1 and rule.startswith("grey value at least")
-    everything = thresholds([measured])["everything: Dice"].iloc[0]
+    everything = try_thresholds([measured])["everything: Dice"].iloc[0]
     share = 100 / 4800
     assert everything == pytest.approx(2 * share / (1 + share))
 
@@ -95,22 +105,22 @@ def test_the_best_threshold_equals_trying_all_of_them():
     for level in range(256):
         for above in (True, False):
             found = [(image[..., 0] >= level) == above for _, image, _ in images]
-            each = [dice(f.astype(int), s.mask) for f, s in zip(found, images, strict=True)]
+            each = [mean_dice(f.astype(int), s.mask) for f, s in zip(found, images, strict=True)]
             best = max(best, np.mean(each))
-    assert survey(images).best_threshold[0] == pytest.approx(best)
+    assert measure_images(images).best_threshold[0] == pytest.approx(best)
 
 
 def test_dice_is_the_mean_over_the_classes_present():
     prediction, mask = np.array([1, 1, 2, 0]), np.array([1, 1, 0, 3])
-    assert dice(prediction, mask) == pytest.approx(1 / 3)
-    assert np.isnan(dice(np.zeros(4, int), np.zeros(4, int)))
+    assert mean_dice(prediction, mask) == pytest.approx(1 / 3)
+    assert np.isnan(mean_dice(np.zeros(4, int), np.zeros(4, int)))
 
 
 def test_an_absent_set_is_made_up_and_a_broken_one_is_an_error(tmp_path):
     found = find_images("kvasir", tmp_path, limit=2)
     assert found.made_up and len(found) == 2
     assert found.title == "Kvasir-SEG (made-up)"
-    assert overview([found]).loc["kvasir", "images are"] == "made up"
+    assert list_sets([found]).loc["kvasir", "images are"] == "made up"
     with pytest.raises(InputError, match="no such folder"):
         find_images("kvasir", tmp_path / "none")
     (tmp_path / "Kvasir-SEG").mkdir()
@@ -119,20 +129,20 @@ def test_an_absent_set_is_made_up_and_a_broken_one_is_an_error(tmp_path):
 
 
 def test_facts_name_the_home_the_licence_and_the_citation():
-    row = facts(["kvasir", "colondb"]).loc["kvasir"]
+    row = list_facts(["kvasir", "colondb"]).loc["kvasir"]
     assert row["images (published)"] == "all 1000"
     assert row.home.startswith("https://") and row.licence and row.citation
 
 
 def test_splits_say_what_is_published_and_what_is_here():
-    table = splits(squares(Square("a", 1)), "phantom")
+    table = count_splits(squares(Square("a", 1)), "phantom")
     assert list(table.published) == [900, 100] and set(table.here) == {"made up"}
 
 
 def test_real_sets_are_found_and_their_splits_counted(real_data):
     found = find_images("kvasir", real_data, limit=3)
     assert not found.made_up and found.title == "Kvasir-SEG"
-    assert list(splits(found, real_data).here) == [900, 100]
+    assert list(count_splits(found, real_data).here) == [900, 100]
 
 
 def words(fig):
@@ -147,12 +157,12 @@ def test_a_figure_says_whose_images_are_made_up():
         ([real], []),
     ):
         fig = plt.figure()
-        plots.mark(fig, sets)
+        plots.mark_made_up(fig, sets)
         assert words(fig) == expected
 
 
 def test_the_gallery_outlines_the_object_and_names_its_set():
-    fig = plots.gallery([squares(Square("a", 10), Square("b", 0))], columns=2)
+    fig = plots.draw_gallery([squares(Square("a", 10), Square("b", 0))], columns=2)
     alone, outlined, _, at_the_edge = fig.axes
     assert fig.subfigs[0].get_suptitle() == "Kvasir-SEG (made-up)"
     assert not alone.collections and len(outlined.collections) == 1
@@ -163,13 +173,13 @@ def test_the_gallery_outlines_the_object_and_names_its_set():
 
 
 def test_the_pictures_show_every_set(measured):
-    for draw in (plots.sizes, plots.intensities, plots.locations):
+    for draw in (plots.draw_sizes, plots.draw_intensities, plots.draw_locations):
         fig = draw([measured, measured])
         fig.canvas.draw()
         assert len(fig.axes) >= 2
-    titles = [ax.get_title() for ax in plots.intensities([measured]).axes]
+    titles = [ax.get_title() for ax in plots.draw_intensities([measured]).axes]
     assert titles == ["Kvasir-SEG (made-up)"]
 
 
 def test_each_class_has_a_colour_of_its_own():
-    assert len({plots.colour(i) for i in range(1, 9)}) == 8
+    assert len({plots.pick_color(i) for i in range(1, 9)}) == 8
