@@ -74,12 +74,14 @@ rule index:
         expand(RECORD, key=RUNS),
     output:
         str(RESULTS / "runs.csv"),
+    log:
+        str(RESULTS / "logs" / "index.log"),
     message:
         "index runs.csv"
     params:
         code="import sys, pathlib, m2s.runs.store; m2s.runs.store.write_index(pathlib.Path(sys.argv[1]))",
     shell:
-        "{sys.executable:q} -c {params.code:q} {RESULTS:q}"
+        "{sys.executable:q} -c {params.code:q} {RESULTS:q} > {log:q} 2>&1"
 
 
 # The executed copy is a log, because Snakemake deletes the outputs of a failed job and keeps its logs.

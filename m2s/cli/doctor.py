@@ -27,20 +27,27 @@ SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermi
 
 
 def examine(data: str | None = None) -> int:
-    """Print what is found; 0 if notebooks and ``m2s reproduce`` can run as it stands, 1 otherwise with the reasons.
+    """Print what is found here, and what stands in the way.
 
-    ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
+    Args:
+        data: a folder of data sets; without it the variable ``M2S_DATA`` is asked.
+
+    Returns:
+        0 if notebooks and ``m2s reproduce`` can run as it stands, otherwise 1.
     """
     data = data or os.environ.get("M2S_DATA")
     problems: list[str] = []
     for title, lines in (
-        ("machine", _machine()),
-        ("packages", _packages(problems)),
-        ("weights", _weights(problems)),
-        ("data sets", _data_sets(data)),
-        ("results", _results(problems)),
-        ("class (with these, no notebook needs a network)", _class(problems)),
-        ("training time, estimated from one step of M2SNet (notebooks and scoring come on top)", _profiles(data)),
+        ("machine", _describe_machine()),
+        ("packages", _check_packages(problems)),
+        ("weights", _check_weights(problems)),
+        ("data sets", _describe_data_sets(data)),
+        ("results", _check_results(problems)),
+        ("class (with these, no notebook needs a network)", _check_class(problems)),
+        (
+            "training time, estimated from one step of M2SNet (notebooks and scoring come on top)",
+            _estimate_profiles(data),
+        ),
     ):
         print(f"{title}\n  " + "\n  ".join(lines), flush=True)
     ready = "make reproduce" if _is_checkout() else "python -m jupyterlab notebooks"
@@ -48,7 +55,7 @@ def examine(data: str | None = None) -> int:
     return 1 if problems else 0
 
 
-def _machine() -> list[str]:
+def _describe_machine() -> list[str]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     total, free = (size / 2**30 for size in psutil.virtual_memory()[:2])
     return [
@@ -57,28 +64,28 @@ def _machine() -> list[str]:
     ]
 
 
-def locked_versions() -> dict[str, str]:
+def read_locked_versions() -> dict[str, str]:
     """The versions that ``requirements.lock`` pins for this machine, by package name."""
     lines = (paths.ROOT / "requirements.lock").read_text().splitlines()
     pins = [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith((" ", "#"))]
     return {p.name: next(iter(p.specifier)).version for p in pins if p.marker is None or p.marker.evaluate()}
 
 
-def _packages(problems: list[str]) -> list[str]:
-    found, wanted = {}, locked_versions()
-    for name in wanted:
+def _check_packages(problems: list[str]) -> list[str]:
+    installed, locked = {}, read_locked_versions()
+    for name in locked:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             problems.append(f"{name} is not installed: make test, or uv pip install -r requirements.lock")
     # A local label (2.15.0+cpu) names a build of the same version.
-    other = {name: have for name, have in found.items() if have.partition("+")[0] != wanted[name].partition("+")[0]}
-    lines = [", ".join(f"{name} {found[name]}" for name in SHOWN if name in found)]
-    lines += [f"{name} is {have}, the lock has {wanted[name]}" for name, have in other.items()]
-    return lines + ([] if other else [f"all {len(found)} packages are those of requirements.lock"])
+    other = {name: v for name, v in installed.items() if v.partition("+")[0] != locked[name].partition("+")[0]}
+    lines = [", ".join(f"{name} {installed[name]}" for name in SHOWN if name in installed)]
+    lines += [f"{name} is {v}, the lock has {locked[name]}" for name, v in other.items()]
+    return lines + ([] if other else [f"all {len(installed)} packages are those of requirements.lock"])
 
 
-def _weights(problems: list[str]) -> list[str]:
+def _check_weights(problems: list[str]) -> list[str]:
     lines = []
     for name in dict.fromkeys(
         name for p in profiles.PROFILES.values() if p.pretrained for name in (p.encoder, p.lossnet)
@@ -94,7 +101,7 @@ def _weights(problems: list[str]) -> list[str]:
     return lines
 
 
-def _data_sets(root: str | None) -> list[str]:
+def _describe_data_sets(root: str | None) -> list[str]:
     lines = ["phantom: made-up images, always there"]
     if root is None:
         return [*lines, "real: none asked for; give --data FOLDER or set M2S_DATA"]
@@ -109,7 +116,7 @@ def _data_sets(root: str | None) -> list[str]:
     return lines
 
 
-def _results(problems: list[str]) -> list[str]:
+def _check_results(problems: list[str]) -> list[str]:
     folder = paths.results_root()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +127,7 @@ def _results(problems: list[str]) -> list[str]:
         return [f"{folder} cannot be written"]
 
 
-def _class(problems: list[str]) -> list[str]:
+def _check_class(problems: list[str]) -> list[str]:
     """What a teacher asks before class: the notebooks' packages, their kernel, and the networks that they show."""
     imported = set()
     notebooks = sorted((paths.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -142,9 +149,9 @@ def _class(problems: list[str]) -> list[str]:
             lines.append(f"kernel python3: {sys.executable}")
     except NoSuchKernel:
         problems.append("no kernel python3 for the notebooks: python -m ipykernel install --sys-prefix")
-    found, lacking = archive.class_runs("lab")
-    lines.append(f"{len(found)} of the {len(found) + len(lacking)} networks of profile lab are trained")
-    if lacking:
+    trained, untrained = archive.find_class_runs("lab")
+    lines.append(f"{len(trained)} of the {len(trained) + len(untrained)} networks of profile lab are trained")
+    if untrained:
         trains = "; make reproduce trains them (time: see below)" if _is_checkout() else ""
         lines[-1] += f": cells that show the others say 'not run'{trains}"
     return lines
@@ -155,17 +162,17 @@ def _is_checkout() -> bool:
     return (paths.ROOT / "Snakefile").exists()
 
 
-def _profiles(root: str | None) -> list[str]:
+def _estimate_profiles(root: str | None) -> list[str]:
     lines = []
     for name, profile in profiles.PROFILES.items():
         data = root if root and name in ("full", "paper") else "phantom"
         try:
-            every = list_runs(name, data)
+            runs = list_runs(name, data)
             # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.
-            sample = next((run for run in every if run.model == "m2snet"), every[0])
-            total = estimates.seconds_per_image(sample) * sum(estimates.images(run, data) for run in every)
-            side_by_side = estimates.at_once(every, os.cpu_count() or 1)
-            cost = f"{len(every):3} runs {estimates.in_words(total / side_by_side):>8}"
+            sample = next((run for run in runs if run.model == "m2snet"), runs[0])
+            total = estimates.measure_seconds_per_image(sample) * sum(estimates.count_images(runs, data))
+            parallel = estimates.count_parallel(runs, os.cpu_count() or 1)
+            cost = f"{len(runs):3} runs {estimates.format_time(total / parallel):>8}"
         except InputError as error:
             cost = str(error)
         lines.append(f"{name:6} {paths.data_label(data):8} {cost}   {profile.purpose}")

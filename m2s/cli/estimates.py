@@ -1,9 +1,8 @@
 """How long runs will take here, before any is started."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import torch
 
@@ -13,36 +12,39 @@ from m2s.runs.models import pick_device
 from m2s.studies.run import Run
 
 
-def seconds(run: Run, data: str) -> float:
-    """A guess at the training time here, without scoring: the measured time of an image, times images and epochs."""
-    return seconds_per_image(run) * images(run, data)
+def estimate_seconds(runs: Sequence[Run], data: str) -> Iterator[float]:
+    """The training time to expect of each run here, without scoring: the measured time of an image, times images.
+
+    Runs that differ in nothing but their images, epochs and seed are measured once.
+    """
+    measured: dict[tuple[Run, bool], float] = {}
+    for run, images in zip(runs, count_images(runs, data), strict=True):
+        recipe = replace(run.recipe, epochs=1, seed=0)
+        alike = replace(run, data="", train_sets=(), train_limit=None, lossnet_pretrained=False, recipe=recipe)
+        kind = (alike, run.volumetric)
+        if kind not in measured:
+            measured[kind] = measure_seconds_per_image(run)
+        yield measured[kind] * images
 
 
-def images(run: Run, data: str) -> int:
-    """How many images a run trains on, each epoch's counted anew."""
-    return run.recipe.epochs * _train_images(run.train_sets, run.train_limit, data)
+def count_images(runs: Iterable[Run], data: str) -> list[int]:
+    """How many images each run trains on, each epoch's counted anew."""
+    runs = list(runs)
+    one_each = {(run.train_sets, run.train_limit): run for run in runs}
+    sizes = {chosen: len(load_train_set(run, data)) for chosen, run in one_each.items()}
+    return [run.recipe.epochs * sizes[run.train_sets, run.train_limit] for run in runs]
 
 
-@lru_cache
-def _train_images(train_sets: tuple[str, ...], limit: int | None, data: str) -> int:
-    return len(load_train_set(Run(data, "", "", None, train_sets=train_sets, train_limit=limit), data))
-
-
-def seconds_per_image(run: Run) -> float:
-    """One measured step of a run's own network, size and loss, measured once for runs that differ in nothing else."""
-    alike = replace(run, data="", train_sets=(), train_limit=None, recipe=replace(run.recipe, epochs=1, seed=0))
-    return _step(replace(alike, lossnet_pretrained=False), run.volumetric)
-
-
-@lru_cache
-def _step(run: Run, volumetric: bool) -> float:
+def measure_seconds_per_image(run: Run) -> float:
+    """The seconds an image that one training step of a run's own network, size and loss takes here."""
     torch.set_num_threads(run.threads)
     device = pick_device()
-    model, loss = build_network(run, pretrained=False).train().to(device), build_loss(run).to(device)
+    model = build_network(run, pretrained=False).train().to(device)
+    loss = build_loss(replace(run, lossnet_pretrained=False)).to(device)
     sizes = multiscale_sizes(run.recipe.size) if run.recipe.multiscale else (run.recipe.size,)
     # Two images instead of a whole batch: the time is in proportion, and a paper's batch can take minutes.
     size = sizes[len(sizes) // 2]
-    batch = torch.rand(2, *((1, size, size, size) if volumetric else (3, size, size)), device=device)
+    batch = torch.rand(2, *((1, size, size, size) if run.volumetric else (3, size, size)), device=device)
     masks = (batch[:, :1] > 0.5).float()
     for _ in range(2):  # the first step warms up
         start = time.perf_counter()
@@ -51,12 +53,12 @@ def _step(run: Run, volumetric: bool) -> float:
     return taken / len(batch)
 
 
-def at_once(runs: Iterable[Run], cores: int) -> int:
+def count_parallel(runs: Iterable[Run], cores: int) -> int:
     """How many of the runs a machine of so many cores trains side by side."""
     return max(1, cores // max((run.threads for run in runs), default=1))
 
 
-def in_words(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A time in the unit that suits it: "85 s", "12 min", "7 h", "3 days"."""
     for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from m2s.cli.parser import ROOT_HELP, Parser, build
+from m2s.cli.parser import ROOT_HELP, Parser, build_parser
 from m2s.errors import InputError, RunError
 
 
@@ -83,7 +83,7 @@ def predict(args: argparse.Namespace) -> None:
         grey = prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)  # many classes: indices
         picture = BytesIO()
         Image.fromarray(grey.astype(np.uint8)).save(picture, "PNG")
-        write(target, picture.getvalue())
+        write_file(target, picture.getvalue())
         print(target)
 
 
@@ -94,10 +94,10 @@ def evaluate(args: argparse.Namespace) -> None:
     table = evaluate_folders(args.pred, args.gt, args.convention, args.partial)
     print(report(table))
     if args.json:
-        write(args.json, (summary(table).to_json(indent=2) + "\n").encode())
+        write_file(args.json, (summary(table).to_json(indent=2) + "\n").encode())
 
 
-def write(target: Path, content: bytes) -> None:
+def write_file(target: Path, content: bytes) -> None:
     """Write a whole file or none."""
     from m2s.paths import whole_file
 
@@ -113,19 +113,19 @@ def data(args: argparse.Namespace) -> None:
 
     from m2s.data.get.status import all_status, as_table, in_full, set_status
 
-    root = data_root(args.root)
+    root = choose_data_root(args.root)
     if args.root and not root.is_dir():
         raise InputError(f"no such folder: {root}; give the folder that holds the data sets")
-    told = [set_status(args.name, root)] if args.name else all_status(root)
+    status = set_status(args.name, root) if args.name else all_status(root)
     if args.json:
-        print(json.dumps(told[0] if args.name else told, indent=2, ensure_ascii=False))
+        print(json.dumps(status, indent=2, ensure_ascii=False))
     elif args.name:
-        print(in_full(told[0]))
+        print(in_full(status))
     else:
-        print(as_table(told, root))
+        print(as_table(status, root))
 
 
-def data_root(root: Path | None) -> Path:
+def choose_data_root(root: Path | None) -> Path:
     from m2s.data.get import obtain
 
     return root.expanduser() if root else obtain.default_root()
@@ -152,13 +152,13 @@ def data_script(name: str, argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
         if args.check and (args.url or args.part):
             raise InputError("--check fetches and prepares nothing: leave out --url and --part")
-        root = data_root(args.root)
+        root = choose_data_root(args.root)
         if args.check:
             obtain.check_set(name, root)
         else:
             obtain.get_set(name, root, tuple(args.url), args.part)
 
-    return guarded(work)
+    return run_guarded(work)
 
 
 def student(args: argparse.Namespace) -> None:
@@ -168,11 +168,11 @@ def student(args: argparse.Namespace) -> None:
         for path in nbgrader.write_course(args.nbgrader):
             print(path)
         return
-    archive = archive.write_student(args.out, args.profile)
+    packed = archive.write_student(args.out, args.profile)
     copies = len(list((args.out / "student").glob("*.ipynb")))
     print(f"{args.out / 'student'}: {copies} notebooks without solutions")
     print(f"{args.out / 'answers.md'}: the answers, for the teacher")
-    print(f"{archive}: all that a room without a network needs ({archive.stat().st_size / 1e6:.0f} MB)")
+    print(f"{packed}: all that a room without a network needs ({packed.stat().st_size / 1e6:.0f} MB)")
 
 
 def bench(args: argparse.Namespace) -> None:
@@ -213,13 +213,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
 
     def work() -> int | None:
-        args = build().parse_args(argv)
+        args = build_parser().parse_args(argv)
         return COMMANDS[args.command](args)
 
-    return guarded(work)
+    return run_guarded(work)
 
 
-def guarded(work: Callable[[], int | None]) -> int:
+def run_guarded(work: Callable[[], int | None]) -> int:
     """Do ``work``; return its exit code, with one line for what went wrong."""
     for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
         if hasattr(signal, name):

@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 ROOT_HELP = "the folder of all data sets (default: the variable M2S_DATA, or data)"
 
 
-def build() -> Parser:
+def build_parser() -> Parser:
     """The parser of ``m2s``; ``args.command`` is the name of the command."""
     parser = Parser(prog="m2s", description="MSNet, M2SNet and LGMSNet: tutorials and reproductions")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
@@ -42,7 +42,7 @@ def build() -> Parser:
         "reproduce", "train every run and execute every notebook", "reproduce --profile lab --only 20_polyp_table"
     )
     knobs(sub)
-    sub.add_argument("--cores", type=positive, help="how many cores to use (default: all)")
+    sub.add_argument("--cores", type=parse_positive, help="how many cores to use (default: all)")
     sub.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="these notebooks and the runs they need")
     sub.add_argument("--notebooks", type=Path, metavar="DIR", help="another folder of notebooks")
     sub.add_argument("--dry-run", action="store_true", help="list what would be done")
@@ -57,8 +57,8 @@ def build() -> Parser:
     sub.add_argument("--key", nargs="+", help="the keys of some runs of that list")
     sub.add_argument("--model", metavar="NAME", help="see m2s list")
     sub.add_argument("--encoder", metavar="NAME", help="a timm model name")
-    sub.add_argument("--epochs", type=positive)
-    sub.add_argument("--size", type=positive, help="side of the training images in pixels")
+    sub.add_argument("--epochs", type=parse_positive)
+    sub.add_argument("--size", type=parse_positive, help="side of the training images in pixels")
     sub.add_argument("--seed", type=int)
 
     sub = command(
@@ -73,7 +73,7 @@ def build() -> Parser:
     sub.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size"
     )
-    sub.add_argument("--size", type=positive, help="side of the network's input in pixels (default: as trained)")
+    sub.add_argument("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
 
     sub = command(
         "evaluate", "score a folder of prediction maps", "evaluate --pred maps --gt masks --convention released"
@@ -109,7 +109,7 @@ def build() -> Parser:
     )
 
     sub = command("bench", "time M2SNet against the same network with dense all-one filters", "bench --size 352")
-    sub.add_argument("--size", type=positive, default=352)
+    sub.add_argument("--size", type=parse_positive, default=352)
     sub.add_argument("--encoder", default="res2net50d", metavar="NAME")
     sub.add_argument("--loader", action="store_true", help="time the training loader instead")
 
@@ -117,7 +117,7 @@ def build() -> Parser:
     return parser
 
 
-def positive(text: str) -> int:
+def parse_positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 up")
     return int(text)

@@ -1,20 +1,17 @@
 """The whole reproduction by one call: Snakemake runs the graph in ``Snakefile``, and this file tells how it goes."""
 
-import fcntl
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 import psutil
+from filelock import FileLock, Timeout
 
 from m2s import paths
 from m2s.cli import estimates
@@ -22,31 +19,44 @@ from m2s.errors import InputError, RunError, unknown
 from m2s.runs.plan import list_runs, notebook_runs
 from m2s.runs.store import load_record
 
+LOG, PIDS = "reproduce.log", ".reproduce.pids"
+
+
+@dataclass
+class Job:
+    """A job that Snakemake has started, or would start: some runs, a notebook, or the index of the runs."""
+
+    rule: str
+    title: str
+    notebook: str | None
+    logs: list[Path]
+    started: float = field(default_factory=time.monotonic)
+
 
 @dataclass
 class Progress:
-    """What Snakemake has said so far: the jobs by their number, which of them are done and which failed."""
+    """What Snakemake has told so far: the jobs by their number, and the numbers of those that are done or failed."""
 
     total: int = 0
-    titles: dict[str, str] = field(default_factory=dict)
-    started: dict[str, float] = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    jobs: dict[int, Job] = field(default_factory=dict)
+    done: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
 
-    def read(self, line: str) -> str | None:
-        """Take one line of Snakemake's output; return the number of a job that has just ended well or badly."""
-        if match := re.match(r"Job (\d+): (.*)", line):
-            self.titles[match[1]], self.started[match[1]] = match[2].strip(), time.monotonic()
-        elif match := re.match(
-            r"(?:train_\d+|notebook|index) +(\d+)$", line
-        ):  # from the table of jobs before the first
-            self.total += int(match[1])
-        elif (match := re.match(r"Finished jobid: (\d+)", line)) and match[1] in self.titles:
-            self.done.append(match[1])
-            return match[1]
-        elif (match := re.match(r" +jobid: (\d+)", line)) and match[1] in self.titles and match[1] not in self.failed:
-            self.failed.append(match[1])  # a job with a message shows its number on such a line only in an error
-            return match[1]
+    def take_event(self, event: dict) -> int | None:
+        """Take one event of :mod:`m2s.cli.engine`; return the number of a job that has just ended well or badly."""
+        number = event.get("jobid", event.get("job_id"))
+        if event["event"] == "run_info":
+            self.total = sum(count for rule, count in event["stats"].items() if rule not in ("all", "total"))
+        elif event["event"] == "job_info" and event["rule_name"] != "all":
+            logs = [Path(path) for path in event["log"]]
+            notebook = (event["wildcards"] or {}).get("stem")
+            self.jobs[number] = Job(event["rule_name"], event["rule_msg"], notebook, logs)
+        elif event["event"] == "job_finished" and number in self.jobs:
+            self.done.append(number)
+            return number
+        elif event["event"] == "job_error" and number not in self.failed:
+            self.failed.append(number)
+            return number
         return None
 
 
@@ -60,38 +70,48 @@ def reproduce(
 ) -> None:
     """Train every run and execute every notebook that is not yet done, and print one line for each.
 
-    ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. ``notebooks`` is
-    another folder of notebooks. What was done before is kept: a second call has nothing to do, and a call after a
-    kill goes on where the last one stopped. A failing job does not stop the others.
+    What was done before is kept: a second call has nothing to do, and a call after a kill goes on where the last one
+    stopped. A failing job does not stop the others.
 
-    Raises ``InputError`` for a bad argument or a results folder that cannot be written, ``RunError`` if a job failed.
+    Args:
+        profile: how large.
+        data: ``"phantom"`` or a folder of data sets.
+        cores: how many to use; all by default.
+        only: notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need.
+        dry_run: print what would be done, and how long it will take here.
+        notebooks: another folder of notebooks.
+
+    Raises:
+        InputError: a bad argument, or a results folder that cannot be written.
+        RunError: a job failed.
     """
     notebooks = (notebooks or paths.ROOT / "notebooks").resolve()
     data = data if data == "phantom" else str(Path(data).resolve())
     list_runs(profile, data)  # a wrong profile or data folder is told here, in one line
-    targets = [f"notebooks/{stem}.done" for stem in _named(only, notebooks)]
+    targets = [f"notebooks/{stem}.done" for stem in _match_notebooks(only, notebooks)]
     results = paths.results_dir(profile, data)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
-    command += ["--directory", str(results), "--cores", str(cores or _cores())]
+    command = [sys.executable, "-m", "m2s.cli.engine", "--snakefile", str(paths.ROOT / "Snakefile")]
+    command += ["--directory", str(results), "--cores", str(cores or _count_cores())]
     command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--keep-incomplete"]
     command += ["--nolock", "--nocolor"]
     command += ["--dry-run"] if dry_run else []
     command += [str(results / target) for target in targets]
     command += ["--config", f"profile={profile}", f"data={data}", f"notebooks={notebooks}"]
     command += [f"results={paths.results_root()}"]
-    with _locked(results) as lock:
-        progress, code, tail = _follow(command, results / "reproduce.log", lock, dry_run)
+    with _lock_results(results):
+        progress, code = _run_engine(command, results, dry_run)
     if dry_run and code == 0:
-        _print_plan(progress, profile, data, cores or _cores())
+        _print_plan(progress, profile, data, cores or _count_cores())
     elif progress.failed:
-        raise RunError(_failures(progress, results))
+        raise RunError(_describe_failures(progress))
     elif code:
-        raise RunError(f"Snakemake ended with {code}: {tail} (all of it: {results / 'reproduce.log'})")
+        log = results / LOG
+        raise RunError(f"Snakemake ended with {code}: {_last_line(log)} (all of it: {log})")
     else:
         print(f"everything is done: {results}")
 
 
-def _named(only: Iterable[str], notebooks: Path) -> list[str]:
+def _match_notebooks(only: Iterable[str], notebooks: Path) -> list[str]:
     """The stems of the notebooks that ``only`` names by stem, by file or by number."""
     stems = sorted(path.stem for path in notebooks.glob("[0-9][0-9]_*.ipynb"))
     if not stems:
@@ -104,132 +124,119 @@ def _named(only: Iterable[str], notebooks: Path) -> list[str]:
     return [by_name[name] for name in names]
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
-def _locked(results: Path) -> Iterator[TextIO]:
-    """Hold the results folder. The system lets go of the lock when its last holder ends, however it ends."""
+def _lock_results(results: Path) -> Iterator[None]:
+    """Hold the results folder. The system lets go of the lock when this process ends, however it ends."""
+    lock = FileLock(results / ".reproduce.lock")
     try:
         results.mkdir(parents=True, exist_ok=True)
-        lock = open(results / ".reproduce.lock", "a+")  # noqa: SIM115
+        lock.acquire(timeout=0)
+    except Timeout:
+        caller = _read_pids(results)[0]
+        raise InputError(
+            f"another reproduction (process {caller}) is at work in {results}; wait for it or end it"
+        ) from None
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
-    with lock:
-        if not _take(lock):
-            lock.seek(0)
-            caller, _, group = lock.read().partition(" ")
-            if not group or psutil.pid_exists(int(caller)):
-                raise InputError(
-                    f"another reproduction (process {caller}) is at work in {results}; wait for it or end it"
-                )
-            # Its caller was killed outright and left Snakemake behind, which holds the lock.
-            os.killpg(int(group), signal.SIGTERM)
-            if not _take(lock, patience=10):
-                raise InputError(f"a left-over process group {group} is at work in {results}; end it")
-        _note(lock, str(os.getpid()))
-        yield lock
-
-
-def _take(lock: TextIO, patience: float = 0) -> bool:
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.1)
-
-
-def _note(lock: TextIO, text: str) -> None:
-    lock.truncate(0)
-    lock.write(text)
-    lock.flush()
-
-
-def _follow(command: list[str], log: Path, lock: TextIO, dry_run: bool) -> tuple[Progress, int, str]:
-    """Run Snakemake, keep its words in ``log``, print a line for each job that ends. Its last line comes back too."""
-    progress, start, tail = Progress(), time.monotonic(), ""
-    # A session of its own, so that an interruption ends it and its jobs together; it shares the lock with us.
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-        pass_fds=(lock.fileno(),),
-    )
-    _note(lock, f"{os.getpid()} {process.pid}")
     try:
-        with open(log, "w") as file:
-            for line in process.stdout:
-                file.write(line)
-                file.flush()
-                tail = line.strip() or tail
-                job = progress.read(line)
-                if job and not dry_run:
-                    _print_job(progress, job, start)
-        return progress, process.wait(), tail
+        _end_left_over(results)
+        yield
     finally:
-        _end(process)
+        (results / PIDS).unlink(missing_ok=True)
+        lock.release()
 
 
-def _end(process: subprocess.Popen) -> None:
-    """End a process with all of its children; nothing to do if it has ended by itself."""
-    for kind, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-        if process.poll() is not None:
-            return
-        os.killpg(process.pid, kind)
+def _read_pids(results: Path) -> tuple[int, int]:
+    """The processes of the last reproduction in this folder: ``m2s reproduce`` and Snakemake; 0 where unknown."""
+    try:
+        caller, engine = (results / PIDS).read_text().split()
+        return int(caller), int(engine)
+    except (OSError, ValueError):
+        return 0, 0
+
+
+def _end_left_over(results: Path) -> None:
+    """End the Snakemake of a reproduction that was killed outright; its number may belong to another process by now."""
+    with suppress(psutil.Error):
+        engine = psutil.Process(_read_pids(results)[1])
+        if str(results) in engine.cmdline():
+            _end_tree(engine)
+
+
+def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progress, int]:
+    """Run Snakemake, keep its words in ``reproduce.log``, print a line for each job that ends; return its exit code."""
+    progress, start = Progress(), time.monotonic()
+    with open(results / LOG, "w") as log:
+        # A session of its own, so that Ctrl-C reaches it by us alone, and it does not end before it is told to.
+        process = psutil.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        (results / PIDS).write_text(f"{os.getpid()} {process.pid}")
         try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
+            for line in process.stdout:
+                ended = progress.take_event(json.loads(line))
+                if ended is not None and not dry_run:
+                    _print_job(progress, ended, start)
+            return progress, process.wait()
+        finally:
+            if process.poll() is None:
+                _end_tree(process)
 
 
-def _print_job(progress: Progress, job: str, start: float) -> None:
+def _end_tree(process: psutil.Process) -> None:
+    """End a process and all that it has started, by force what is still there after five seconds."""
+    tree = [process, *process.children(recursive=True)]
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for one in tree:
+            with suppress(psutil.NoSuchProcess):
+                end(one)
+        _, tree = psutil.wait_procs(tree, timeout=5)
+
+
+def _print_job(progress: Progress, number: int, start: float) -> None:
     ended = len(progress.done) + len(progress.failed)
-    now = time.monotonic()
-    word = "FAILED" if job in progress.failed else f"{now - progress.started[job]:4.0f} s"
+    job, now = progress.jobs[number], time.monotonic()
+    word = "FAILED" if number in progress.failed else f"{now - job.started:4.0f} s"
     clock = f"{int(now - start) // 60:d}:{int(now - start) % 60:02d}"
-    print(
-        f"[{ended:>{len(str(progress.total))}}/{progress.total}] {clock:>6}  {word}  {progress.titles[job]}", flush=True
-    )
+    print(f"[{ended:>{len(str(progress.total))}}/{progress.total}] {clock:>6}  {word}  {job.title}", flush=True)
 
 
 def _print_plan(progress: Progress, profile: str, data: str, cores: int) -> None:
     """The runs and notebooks that are not done yet, each run with the training time to expect, and the sum."""
-    stems = [match[1] for title in progress.titles.values() if (match := re.match(r"notebook (\S+)", title))]
-    wanted = {run.key for stem in stems for run in notebook_runs(stem, profile, data)}
-    results = paths.results_dir(profile, data)
-    whole = any(title.startswith("index ") for title in progress.titles.values())
-    todo = [run for run in list_runs(profile, data) if (whole or run.key in wanted) and not load_record(run, results)]
-    total = 0.0
-    for run in todo:
-        seconds = estimates.seconds(run, data)
-        total += seconds
-        print(f"would do: run {run.key}: {run.title}  (about {estimates.in_words(seconds)})", flush=True)
-    for stem in sorted(stems):
-        print(f"would do: notebook {stem}")
-    if not progress.titles:
+    if not progress.jobs:
         print("nothing to do")
         return
-    time = estimates.in_words(total / estimates.at_once(todo, cores))
-    print(f"{len(todo)} runs and {len(stems)} notebooks to do" + f"; training takes about {time} here" * bool(todo))
+    stems = sorted(job.notebook for job in progress.jobs.values() if job.notebook)
+    runs = list_runs(profile, data)
+    if all(job.rule != "index" for job in progress.jobs.values()):  # the index needs every run
+        keys = {run.key for stem in stems for run in notebook_runs(stem, profile, data)}
+        runs = [run for run in runs if run.key in keys]
+    todo = [run for run in runs if not load_record(run, paths.results_dir(profile, data))]
+    total = 0.0
+    for run, seconds in zip(todo, estimates.estimate_seconds(todo, data), strict=True):
+        total += seconds
+        print(f"would do: run {run.key}: {run.title}  (about {estimates.format_time(seconds)})", flush=True)
+    for stem in stems:
+        print(f"would do: notebook {stem}")
+    whole = estimates.format_time(total / estimates.count_parallel(todo, cores))
+    print(f"{len(todo)} runs and {len(stems)} notebooks to do" + f"; training takes about {whole} here" * bool(todo))
 
 
-def _failures(progress: Progress, results: Path) -> str:
+def _describe_failures(progress: Progress) -> str:
     """The message for failed jobs: one line for each, with the notebook, cell and error, or the run's last line."""
     lines = []
-    for job in progress.failed:
-        kind, name = progress.titles[job].split(":")[0].split(" ", 1)
-        log = results / "logs" / f"{name}.log"
-        where = results / "notebooks" / f"{name}.ipynb" if kind == "notebook" else log
-        error = (kind == "notebook" and notebook_error(where)) or _last_line(log)
-        lines.append(f"{progress.titles[job]}: {error} (see {where})")
+    for job in map(progress.jobs.get, progress.failed):
+        error = (job.notebook and notebook_error(job.logs[0])) or _last_line(job.logs[-1])
+        lines.append(f"{job.title}: {error} (see {job.logs[0]})")
     waiting = progress.total - len(progress.done) - len(progress.failed)
     summary = f"{len(progress.failed)} of {progress.total} jobs failed"
     summary += f", {waiting} that need them did not run" if waiting else ""

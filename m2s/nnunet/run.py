@@ -230,8 +230,8 @@ def load_sets(names: Sequence[str], split: str, data: str, limit: int | None) ->
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m m2s.nnunet write | score | short | trainers``; return the exit code."""
-    from m2s.cli.main import guarded
-    from m2s.cli.parser import Parser, positive
+    from m2s.cli.main import run_guarded
+    from m2s.cli.parser import Parser, parse_positive
 
     parser = Parser(prog="python -m m2s.nnunet", description="M2SNet in the framework of nnU-Net v2")
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND", parser_class=Parser)
@@ -241,9 +241,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     write.add_argument("--train", nargs="+", required=True, metavar="NAME", help="a set, or a set/split")
     write.add_argument("--test", nargs="+", required=True, metavar="NAME")
     write.add_argument("--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets")
-    write.add_argument("--train-limit", type=positive, help="take that many images of each training set")
-    write.add_argument("--test-limit", type=positive, help="take that many images of each test set")
-    write.add_argument("--size", type=positive, help="shrink images to this longer side in pixels")
+    write.add_argument("--train-limit", type=parse_positive, help="take that many images of each training set")
+    write.add_argument("--test-limit", type=parse_positive, help="take that many images of each test set")
+    write.add_argument("--size", type=parse_positive, help="shrink images to this longer side in pixels")
     score = commands.add_parser("score", help="score nnU-Net's predictions of imagesTs for notebook 26")
     score.add_argument("dataset", metavar="DatasetNNN_Name")
     score.add_argument("predictions", type=Path, metavar="DIR")
@@ -252,8 +252,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     short = commands.add_parser("short", help="plan, train for a few steps, predict and score")
     short.add_argument("dataset", metavar="DatasetNNN_Name")
     short.add_argument("--trainer", default="M2SNetLiteTrainer", metavar="NAME", help=f"one of {', '.join(ROWS)}")
-    short.add_argument("--epochs", type=positive, default=5)
-    short.add_argument("--iterations", type=positive, default=20, help="batches an epoch")
+    short.add_argument("--epochs", type=parse_positive, default=5)
+    short.add_argument("--iterations", type=parse_positive, default=20, help="batches an epoch")
     for sub in (score, short):
         sub.add_argument("--profile", default="lab", help="whose results folder the scores go to")
 
@@ -285,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(scores.groupby("dataset", sort=False).mean(numeric_only=True).round(3).to_string())
         print(keep_scores(scores, row, settings, results_dir(args.profile, data)))
 
-    return guarded(work)
+    return run_guarded(work)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ attribute, and another encoder is another class: ``class M2SNetPVT(M2SNetTrainer
 """
 
 import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # noqa: E402
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from m2s.errors import InputError

