@@ -1,25 +1,9 @@
-"""nnU-Net v2 as a second framework around M2SNet (revised M2SNet paper, Table 7): an extra, not part of the lock::
-
-    pip install 'm2s[nnunet]'     # in an environment of its own: nnU-Net 2.8 wants an older timm than our lock has
-    export nnUNet_raw=… nnUNet_preprocessed=… nnUNet_results=…    # three folders, as nnU-Net always needs them
-    export nnUNet_extTrainer=$(python -m m2s.nnunet trainers)     # here nnU-Net finds M2SNetTrainer and the others
-    python -m m2s.nnunet write Dataset901_Polyps --train kvasir clinicdb --test etis cvc300tv --data DIR
-    nnUNetv2_plan_and_preprocess -d 901 -c 2d
-    nnUNetv2_train 901 2d all -tr M2SNetTrainer    # or fold 0 … 4; without -tr: nnU-Net's own network
-    nnUNetv2_predict -d 901 -c 2d -f all -tr M2SNetTrainer -i $nnUNet_raw/Dataset901_Polyps/imagesTs -o predictions
-    python -m m2s.nnunet score Dataset901_Polyps predictions --row "M2SNet (nnU-Net framework)" --profile paper \\
-        --settings "M2SNetTrainer, fold all, 1000 epochs of 250 batches"
-
-The last line scores at the masks' own sizes and writes ``tables/26_nnunet.csv`` of the profile, which notebook 26
-shows. ``python -m m2s.nnunet short`` does all steps from planning to scoring, for a training of a few steps on a CPU.
-"""
+"""Write data sets for nnU-Net, train it for a few steps, and score its predictions. Commands: :mod:`m2s.nnunet`."""
 
 import json
 import os
 import re
 import shutil
-import signal
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -29,12 +13,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from m2s import data as datasets
 from m2s.data import imageset
 from m2s.data.disk.images import read_mask
 from m2s.data.sets import CATALOGUE
-from m2s.errors import InputError, some, unknown
-from m2s.paths import results_dir, whole_file
+from m2s.errors import InputError, some
+from m2s.paths import whole_file
 
 TRAINERS = Path(__file__).with_name("trainers")
 """The folder of our trainer classes, for the variable ``nnUNet_extTrainer``.
@@ -221,72 +204,3 @@ def short_run(dataset: str, trainer: str, epochs: int, iterations: int, seed: in
         f"({described['numTraining']} training images {side}), {epochs} epochs of {iterations} batches of "
         f"{plan.batch_size}, patch {'×'.join(map(str, plan.patch_size))}, seed {seed}, on {run.device.type}"
     )
-
-
-def load_sets(names: Sequence[str], split: str, data: str, limit: int | None) -> list[imageset.ImageSet]:
-    """The named sets; ``busi/fold1-train`` names another split than ``split``."""
-    return [datasets.load_images(*(name.split("/") if "/" in name else (name, split)), data, limit) for name in names]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m m2s.nnunet write | score | short | trainers``; return the exit code."""
-    from m2s.cli.main import run_guarded
-    from m2s.cli.parser import Parser, parse_positive
-
-    parser = Parser(prog="python -m m2s.nnunet", description="M2SNet in the framework of nnU-Net v2")
-    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND", parser_class=Parser)
-    commands.add_parser("trainers", help="print the folder for the variable nnUNet_extTrainer")
-    write = commands.add_parser("write", help="write data sets into $nnUNet_raw")
-    write.add_argument("dataset", metavar="DatasetNNN_Name")
-    write.add_argument("--train", nargs="+", required=True, metavar="NAME", help="a set, or a set/split")
-    write.add_argument("--test", nargs="+", required=True, metavar="NAME")
-    write.add_argument("--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets")
-    write.add_argument("--train-limit", type=parse_positive, help="take that many images of each training set")
-    write.add_argument("--test-limit", type=parse_positive, help="take that many images of each test set")
-    write.add_argument("--size", type=parse_positive, help="shrink images to this longer side in pixels")
-    score = commands.add_parser("score", help="score nnU-Net's predictions of imagesTs for notebook 26")
-    score.add_argument("dataset", metavar="DatasetNNN_Name")
-    score.add_argument("predictions", type=Path, metavar="DIR")
-    score.add_argument("--row", required=True, help=f"for instance one of {', '.join(dict.fromkeys(ROWS.values()))}")
-    score.add_argument("--settings", required=True, help="in words: trainer, folds, epochs")
-    short = commands.add_parser("short", help="plan, train for a few steps, predict and score")
-    short.add_argument("dataset", metavar="DatasetNNN_Name")
-    short.add_argument("--trainer", default="M2SNetLiteTrainer", metavar="NAME", help=f"one of {', '.join(ROWS)}")
-    short.add_argument("--epochs", type=parse_positive, default=5)
-    short.add_argument("--iterations", type=parse_positive, default=20, help="batches an epoch")
-    for sub in (score, short):
-        sub.add_argument("--profile", default="lab", help="whose results folder the scores go to")
-
-    def work() -> None:
-        args = parser.parse_args(argv)
-        if args.command == "trainers":
-            print(TRAINERS)
-            return
-        if not os.environ.get(RAW):
-            raise InputError("set nnU-Net's folders first: nnUNet_raw, for writing and scoring")
-        raw = Path(os.environ[RAW], args.dataset)
-        if args.command == "write":
-            train, *others = load_sets(args.train, "train", args.data, args.train_limit)
-            tests = load_sets(args.test, "test", args.data, args.test_limit)
-            for other in others:
-                train = train + other
-            print(write_raw(train, tests, raw, args.size))
-            return
-        if args.command == "short":
-            if args.trainer not in ROWS:
-                raise unknown("trainer", args.trainer, ROWS)
-            row = ROWS[args.trainer]
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nnU-Net ends its worker processes by it
-            predictions, settings = short_run(args.dataset, args.trainer, args.epochs, args.iterations)
-        else:
-            row, predictions, settings = args.row, args.predictions, args.settings
-        scores = score_predictions(raw, predictions)
-        data = "phantom" if json.loads((raw / "dataset.json").read_text())["made_up"] else "real"
-        print(scores.groupby("dataset", sort=False).mean(numeric_only=True).round(3).to_string())
-        print(keep_scores(scores, row, settings, results_dir(args.profile, data)))
-
-    return run_guarded(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,6 +14,7 @@ from PIL import Image
 from m2s import data
 from m2s.errors import InputError
 from m2s.nnunet import run
+from m2s.nnunet.__main__ import main
 
 needs_nnunet = pytest.mark.skipif(
     find_spec("nnunetv2") is None, reason="nnU-Net is not installed (pip install 'm2s[nnunet]'): it is not in the lock"
@@ -113,15 +114,15 @@ def test_predictions_are_scored_at_the_masks_own_size_and_kept(raw, tmp_path):
 def test_the_command_writes_and_tells_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("nnUNet_raw", str(tmp_path))
     words = ["write", "Dataset901_Busi", "--train", "busi/fold1-train", "--test", "busi/fold1-test"]
-    assert run.main([*words, "--train-limit", "2", "--test-limit", "1", "--size", "32"]) == 0
+    assert main([*words, "--train-limit", "2", "--test-limit", "1", "--size", "32"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "Dataset901_Busi")
     assert len(pd.read_csv(tmp_path / "Dataset901_Busi" / "cases.csv")) == 3
-    assert run.main(["trainers"]) == 0
+    assert main(["trainers"]) == 0
     assert (tmp_path / capsys.readouterr().out.strip() / "m2s_trainers.py").is_file()
-    assert run.main(["short", "Dataset901_Busi", "--trainer", "M2SNetTrainr"]) == 2
+    assert main(["short", "Dataset901_Busi", "--trainer", "M2SNetTrainr"]) == 2
     assert "did you mean M2SNetTrainer" in capsys.readouterr().err
     monkeypatch.delenv("nnUNet_raw")
-    assert run.main(words) == 2
+    assert main(words) == 2
     assert "set nnU-Net's folders first" in capsys.readouterr().err
 
 
@@ -130,7 +131,7 @@ def test_without_nnunet_one_line_says_how_to_get_it(monkeypatch):
     with pytest.raises(InputError, match="pip install 'm2s\\[nnunet\\]'"):
         run.short_run("Dataset901_Phantom", "M2SNetTrainer", 1, 1)
     with pytest.raises(InputError, match="pip install 'm2s\\[nnunet\\]'"):
-        import m2s.nnunet_trainers.m2s_trainers  # noqa: F401
+        import m2s.nnunet.trainers.m2s_trainers  # noqa: F401
 
 
 @needs_nnunet

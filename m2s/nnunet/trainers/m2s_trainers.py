@@ -9,15 +9,16 @@ nnU-Net builds the network from the trainer's name again when it predicts. So wh
 attribute, and another encoder is another class: ``class M2SNetPVT(M2SNetTrainer): encoder = "pvt_v2_b4"``.
 """
 
-import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from torch import nn
-
-from m2s.errors import InputError
 from m2s.nnunet.run import check_installed
-from m2s.zoo import create_model
 
-check_installed()
+check_installed()  # or the next import would say less
+
+import torch  # noqa: E402
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # noqa: E402
+from torch import nn  # noqa: E402
+
+from m2s.errors import InputError  # noqa: E402
+from m2s.zoo import create_model  # noqa: E402
 
 
 class M2SNetTrainer(nnUNetTrainer):
