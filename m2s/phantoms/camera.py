@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from m2s.phantoms.wall import Canvas, plane
-
-F4 = np.float32
+from m2s.phantoms.wall import F4, Canvas, plane
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Overlay:
     box: tuple[int, int, int, int]
 
 
-def frame(rng: np.random.Generator, shape: tuple[int, int], style: Frame) -> tuple[np.ndarray, Overlay]:
+def choose_frame(rng: np.random.Generator, shape: tuple[int, int], style: Frame) -> tuple[np.ndarray, Overlay]:
     """Where the scene is visible, bool (H, W), and the overlays."""
     h, w = shape
     x, y = plane(shape)
@@ -57,12 +55,12 @@ def frame(rng: np.random.Generator, shape: tuple[int, int], style: Frame) -> tup
     return inside, Overlay(style.grey, str(inset), bool(rng.random() < style.text), box)
 
 
-def expose(rng: np.random.Generator, canvas: Canvas, colour: np.ndarray) -> np.ndarray:
+def expose(rng: np.random.Generator, canvas: Canvas, color: np.ndarray) -> np.ndarray:
     """The scene in colour, float32 (H, W, 3), about 0 to 1: dim light is redder, bright light paler."""
     vignette = 1 - F4(rng.uniform(0.05, 0.22)) * (canvas.x**2 + canvas.y**2)
     light = np.maximum(canvas.light * vignette * F4(rng.uniform(0.95, 1.45)), F4(1e-3))
     log = np.log(light)
-    r, g, b = colour.astype(F4)
+    r, g, b = color.astype(F4)
     warmth, yellow = canvas.warmth, np.clip(canvas.yellow, 0, 1)
     image = np.empty((*canvas.shape, 3), F4)
     image[..., 0] = r * np.exp(F4(0.85) * log - F4(0.08) * warmth)

@@ -2,7 +2,7 @@
 
 Brightness is that of a lung window, 0 to 1: air 0, lung about 0.15, soft tissue about 0.9. An infection lies anywhere
 between lung and soft tissue, and so do fat, breathing blur, dependent lung and small vessels: brightness alone does not
-tell them apart. Coordinates as in :mod:`m2s.data.phantom_scene`; front is up, unless the style turns the picture.
+tell them apart. Coordinates as in :mod:`m2s.phantoms.wall`; front is up, unless the style turns the picture.
 """
 
 from dataclasses import dataclass

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from m2s.phantoms.wall import Array, Ground, blob, noise, plane, step
-
-F4 = np.float32
+from m2s.phantoms.wall import F4, Array, Ground, blob, noise, plane, step
 
 VERSION = 2
 """Counted up with every change to the pictures: it enters the fingerprint."""
@@ -162,10 +160,10 @@ def _lesion(
     return inside, veil
 
 
-def _overlay(image: Array, sheet: Image.Image, colour: tuple[float, float, float], strength: float) -> None:
+def _overlay(image: Array, sheet: Image.Image, color: tuple[float, float, float], strength: float) -> None:
     """Lay ``colour`` over the image where the sheet, drawn twice as large, is white."""
     small = np.asarray(sheet.resize((image.shape[1], image.shape[0]), Image.Resampling.BOX), F4) / F4(255)
-    image += (small * F4(strength))[..., None] * (np.array(colour, F4) - image)
+    image += (small * F4(strength))[..., None] * (np.array(color, F4) - image)
 
 
 def _hairs(rng: np.random.Generator, image: Array) -> None:
@@ -183,8 +181,8 @@ def _hairs(rng: np.random.Generator, image: Array) -> None:
         points = np.stack([x, y], 1).ravel().tolist()
         draw.line(points, fill=int(rng.uniform(150, 255)), width=max(1, round(thick * rng.uniform(0.6, 1.3))))
     dark = rng.random() < 0.8
-    colour = np.array([0.16, 0.11, 0.09]) * rng.uniform(0.4, 2.0) if dark else np.array([0.86, 0.76, 0.62])
-    _overlay(image, sheet, tuple(colour), rng.uniform(0.6, 0.95))
+    color = np.array([0.16, 0.11, 0.09]) * rng.uniform(0.4, 2.0) if dark else np.array([0.86, 0.76, 0.62])
+    _overlay(image, sheet, tuple(color), rng.uniform(0.6, 0.95))
 
 
 def _ruler(rng: np.random.Generator, image: Array) -> None:

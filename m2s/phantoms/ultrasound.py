@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from m2s.phantoms.wall import Array, Ground, blob, noise, plane, step
-
-F4 = np.float32
+from m2s.phantoms.wall import F4, Array, Ground, blob, noise, plane, step
 
 VERSION = 2
 """Counted up with every change to the pictures: it enters the fingerprint."""

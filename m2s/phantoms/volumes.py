@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-Array = np.ndarray
-F4 = np.float32
+from m2s.phantoms.wall import F4, Array
+
 VERSION = 1
 
 

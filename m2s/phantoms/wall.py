@@ -69,7 +69,7 @@ class Canvas(Ground):
     """Small height differences of the wall."""
 
 
-def wall(rng: np.random.Generator, shape: tuple[int, int], lumen: float, folds: float, vessels: float) -> Canvas:
+def paint_wall(rng: np.random.Generator, shape: tuple[int, int], lumen: float, folds: float, vessels: float) -> Canvas:
     """The colon's inside: a view along it (with probability ``lumen``) or of one side; folds, vessels, colour."""
     x, y = plane(shape)
     bend = noise(rng, shape, 2.5) * F4(0.10) + noise(rng, shape, 6) * F4(0.025)

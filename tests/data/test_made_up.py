@@ -1,13 +1,16 @@
 """Made-up images: the same for the same seed, exact and varied masks, and not to be had by a threshold."""
 
+import hashlib
+import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from m2s import data
-from m2s.data.made_up import make_phantoms
+from m2s.data.made_up import PAINTERS, make_phantoms
 from m2s.errors import InputError
 from m2s.phantoms import stills
 
@@ -18,6 +21,8 @@ OTHERS = {
     if entry.modality in {"colonoscopy video", "lung CT", "OCT", "CT volume", "MRI volume"}
 }
 """Those painted here; ultrasound and dermoscopy have tests of their own."""
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "phantoms.json").read_text())
+"""Of every set and split: how many images, fingerprint, names and a hash of the pixels of the first three."""
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +130,24 @@ def test_colonoscopy_stills_are_those_of_version_2():
     assert data.load_images("etis", "test", limit=6, seed=1).fingerprint == "56940e44690b"
     mask = data.load_images("clinicdb", "train", limit=1, seed=1)[0].mask
     assert (mask.shape, int(mask.sum())) == ((288, 384), 15693)
+
+
+def test_sets_are_those_that_recorded_results_were_measured_on():
+    now = {}
+    for name, entry in data.CATALOGUE.items():
+        for split in entry.splits:
+            whole, first = data.load_images(name, split), data.load_images(name, split, limit=3)
+            now[f"{name}/{split}"] = len(whole), whole.fingerprint, list(first.names)
+    assert now == {key: (known["images"], known["fingerprint"], known["names"]) for key, known in GOLDEN.items()}
+
+
+@pytest.mark.parametrize("modality", PAINTERS)
+def test_pixels_are_those_that_recorded_results_were_measured_on(modality):
+    entry = next(entry for entry in data.CATALOGUE.values() if entry.modality == modality)
+    pixels = hashlib.sha256()
+    for _, image, mask in data.load_images(entry.name, entry.splits[0], limit=3):
+        pixels.update(image.tobytes() + mask.tobytes())
+    assert pixels.hexdigest()[:16] == GOLDEN[f"{entry.name}/{entry.splits[0]}"]["pixels"]
 
 
 def test_a_set_has_at_most_200_images_or_20_volumes_divided_as_it_is():
