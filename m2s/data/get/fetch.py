@@ -14,7 +14,7 @@ import pooch
 import requests
 from gdown.exceptions import DownloadError, FileURLRetrievalError
 
-from m2s.data.get.unpack import web_page
+from m2s.data.get.unpack import find_page_title
 from m2s.data.sets.entry import Download
 from m2s.errors import InputError, RunError
 
@@ -37,7 +37,7 @@ def fetch(download: Download, folder: Path) -> Path:
         return target
     make_folder(folder)
     _transfer(download.url, target)
-    if title := web_page(target):
+    if title := find_page_title(target):
         target.unlink()
         raise RunError(
             f"{download.url} sent a web page ('{title}') in place of {download.file}, as sites do that want a login "

@@ -7,10 +7,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from m2s.errors import InputError, RunError
 
@@ -24,7 +22,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def web_page(path: Path) -> str:
+def find_page_title(path: Path) -> str:
     """The title of a file that is an HTML page, whatever its name; empty for anything else."""
     with path.open("rb") as file:
         start = file.read(65536)
@@ -38,25 +36,28 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpack ``archive`` into one new folder inside ``folder``, and return that.
 
     The new folder has the name of the archive's own single top folder, or else the archive's. macOS's debris
-    (``__MACOSX``, ``._*``, ``.DS_Store``) is left out. Raises :class:`~m2s.errors.InputError` for what is no whole
-    archive, for one that writes outside its folder or holds links, and for a name that is taken;
-    :class:`~m2s.errors.RunError` when it cannot be written. After an error nothing is left.
+    (``__MACOSX``, ``._*``, ``.DS_Store``) is left out. After an error nothing is left.
+
+    Raises:
+        InputError: no whole archive, one that writes outside its folder or holds links, or a name that is taken.
+        RunError: it cannot be written.
     """
-    _check(archive)
-    stem = next(archive.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if _ends(archive, s))
+    _refuse_others(archive)
+    stem = next(archive.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if _ends_in(archive, s))
     temporary = folder / f".{stem}.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        written = 0
-        for name, content in _members(archive):
-            target = temporary / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(content, target)
-            written += 1
-        if not written:
-            raise InputError(f"{archive} holds no files; fetch it again")
+        # By content, not by name: a tar that is called .zip is unpacked all the same.
+        if zipfile.is_zipfile(archive):
+            _extract_zip(archive, temporary)
+        elif tarfile.is_tarfile(archive):
+            _extract_tar(archive, temporary)
+        else:
+            raise InputError(f"{archive} is cut short, or no {archive.suffix} file: delete it and fetch it again")
         entries = list(temporary.iterdir())
+        if not entries:
+            raise InputError(f"{archive} holds no files; fetch it again")
         single = len(entries) == 1 and entries[0].is_dir()
         whole, target = (entries[0], folder / entries[0].name) if single else (temporary, folder / stem)
         if target.exists():
@@ -79,14 +80,15 @@ def _damaged(archive: Path, error: Exception) -> InputError:
     return InputError(f"{archive} is damaged ({reason}): delete it and fetch it again")
 
 
-def _ends(archive: Path, suffix: str) -> bool:
+def _ends_in(archive: Path, suffix: str) -> bool:
     return archive.name.lower().endswith(suffix)
 
 
-def _check(archive: Path) -> None:
+def _refuse_others(archive: Path) -> None:
+    """Raise an ``InputError`` for what is no zip or tar file, with what to do about it."""
     if not archive.is_file():
         raise InputError(f"no such archive: {archive}")
-    if title := web_page(archive):
+    if title := find_page_title(archive):
         raise InputError(
             f"{archive} is no archive but a web page ('{title}'), as sites send that want a login or whose quota is "
             "used up: delete it and save the file with a browser"
@@ -102,42 +104,40 @@ def _check(archive: Path) -> None:
         raise InputError(f"{archive} is none of the archives known here: {', '.join(SUFFIXES)}")
 
 
-def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
-    """The safe relative name and the content of every file, without debris."""
-    # By content, not by name: a tar that is called .zip is unpacked all the same.
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            for info in opened.infolist():
-                link = stat.S_ISLNK(info.external_attr >> 16)
-                name = _safe(archive, info.filename, link)
-                if name and not info.is_dir():
-                    if info.flag_bits & 1:
-                        raise InputError(f"{archive} needs a password: unpack it yourself into {archive.parent}")
-                    with opened.open(info) as content:
-                        yield name, content
-    elif not tarfile.is_tarfile(archive):
-        raise InputError(f"{archive} is cut short, or no {archive.suffix} file: delete it and fetch it again")
-    else:
-        with tarfile.open(archive) as opened:
-            for member in opened:
-                name = _safe(archive, member.name, not (member.isfile() or member.isdir()))
-                if name and member.isfile():
-                    with opened.extractfile(member) as content:
-                        yield name, content
+def _extract_zip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        for info in opened.infolist():
+            name = _check_name(archive, info.filename, stat.S_ISLNK(info.external_attr >> 16))
+            if not name or info.is_dir():
+                continue
+            if info.flag_bits & 1:
+                raise InputError(f"{archive} needs a password: unpack it yourself into {archive.parent}")
+            info.filename = name
+            opened.extract(info, folder)
 
 
-def _safe(archive: Path, name: str, link: bool) -> PurePosixPath | None:
-    """The name to write to, or ``None`` for debris. Raises ``InputError`` for one that leads outside."""
+def _extract_tar(archive: Path, folder: Path) -> None:
+    def keep(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        name = _check_name(archive, member.name, not (member.isfile() or member.isdir()))
+        return tarfile.data_filter(member.replace(name=name), path) if name and member.isfile() else None
+
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter=keep)
+
+
+def _check_name(archive: Path, name: str, link: bool) -> str:
+    """The name to write to, "" for debris.
+
+    The libraries would bend a name that leads outside, or take a link that stays inside: neither is to be trusted.
+
+    Raises:
+        InputError: the name leads outside, or is that of a link.
+    """
     path = PurePosixPath(name.replace("\\", "/"))  # some Windows programs write backslashes
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", str(path)):
         raise InputError(f"{archive} was refused: it would write outside its folder ('{name}'); do not trust it")
     if link:
         raise InputError(f"{archive} was refused: '{name}' is a link or a device, not a file; do not trust it")
     if "__MACOSX" in path.parts or path.name.startswith("._") or path.name == ".DS_Store":
-        return None
-    return path
-
-
-def _write(content: IO[bytes], target: Path) -> None:
-    with target.open("wb") as file:
-        shutil.copyfileobj(content, file, 1 << 20)
+        return ""
+    return str(path)
