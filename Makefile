@@ -17,9 +17,11 @@ help:  ## this list
 reproduce: $(VENV)/.installed  ## train every run and execute every notebook: PROFILE=lab DATA=phantom
 	$(PY) -m m2s reproduce --profile $(PROFILE) --data "$(DATA)"
 
-test: $(VENV)/.installed  ## lint and the whole test suite
+test: $(VENV)/.installed  ## lint, types, the imports' directions and the whole test suite
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q
 
 lab: $(VENV)/.installed  ## open the notebooks in JupyterLab
@@ -43,7 +45,7 @@ lock: $(VENV)/.installed  ## compile requirements.lock from pyproject.toml, keep
 	  --extra app --extra classroom --extra site --extra dev pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment, the caches, the site and the smoke and lab results (full and paper results stay)
-	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache m2s.egg-info build
+	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .mypy_cache .import_linter_cache m2s.egg-info build
 	rm -rf results/smoke-* results/lab-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

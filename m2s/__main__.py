@@ -1,3 +1,5 @@
+"""``python -m m2s`` is ``m2s``."""
+
 import sys
 
 from m2s.cli.main import main

@@ -19,3 +19,14 @@ def test_every_public_name_is_there():
 def test_importing_the_package_does_not_import_torch():
     code = "import sys, m2s; assert 'torch' not in sys.modules; m2s.structure_loss; assert 'torch' in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("package", ["m2s.studies", "m2s.tables", "m2s.phantoms", "m2s.runs.plan"])
+def test_definitions_tables_and_made_up_images_need_no_torch(package):
+    code = f"""
+import importlib, pkgutil, sys
+package = importlib.import_module({package!r})
+for module in pkgutil.iter_modules(getattr(package, "__path__", []), "{package}."):
+    importlib.import_module(module.name)
+sys.exit("torch" in sys.modules)"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""The networks that the papers compare with, a file each."""

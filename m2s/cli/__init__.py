@@ -1,0 +1,1 @@
+"""The command line: ``m2s`` or ``python -m m2s``."""

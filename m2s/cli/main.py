@@ -13,18 +13,21 @@ from m2s.errors import InputError, RunError
 
 
 def doctor(args: argparse.Namespace) -> int:
+    """Tell what is installed and found here."""
     from m2s.cli.doctor import examine
 
     return examine(args.data)
 
 
 def reproduce(args: argparse.Namespace) -> None:
+    """Train every run and execute every notebook."""
     from m2s.cli.reproduce import reproduce
 
     reproduce(args.profile, args.data, args.cores, args.only, args.dry_run, args.notebooks)
 
 
 def train(args: argparse.Namespace) -> None:
+    """Train runs of the list, or one with changed settings."""
     from m2s import paths
     from m2s.runs.build import build_network
     from m2s.runs.execute import execute
@@ -63,6 +66,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def predict(args: argparse.Namespace) -> None:
+    """Segment images with a trained run."""
     targets = {args.out / f"{path.stem}.png": path for path in args.images}
     for path in args.images:
         if not path.is_file():
@@ -88,6 +92,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
+    """Score a folder of prediction maps."""
     from m2s.metrics.conventions import report, summary
     from m2s.metrics.folders import evaluate_folders
 
@@ -109,6 +114,7 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 def data(args: argparse.Namespace) -> None:
+    """Tell which data sets are there, and how to get the rest."""
     import json
 
     from m2s.data.get.status import all_status, as_table, in_full, set_status
@@ -126,6 +132,7 @@ def data(args: argparse.Namespace) -> None:
 
 
 def choose_data_root(root: Path | None) -> Path:
+    """The given folder of all data sets, or the default one."""
     from m2s.data.get import obtain
 
     return root.expanduser() if root else obtain.default_root()
@@ -162,6 +169,7 @@ def data_script(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def student(args: argparse.Namespace) -> None:
+    """Write the files for a class."""
     from m2s.classroom import archive, nbgrader
 
     if args.nbgrader:
@@ -176,6 +184,7 @@ def student(args: argparse.Namespace) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
+    """Time M2SNet's filters, or the training loader."""
     from m2s.features.cost import filters_ratio, loader_rate
 
     if args.loader:
@@ -191,6 +200,7 @@ def bench(args: argparse.Namespace) -> None:
 
 
 def models(args: argparse.Namespace) -> None:
+    """Print the names of the models."""
     from m2s.zoo import list_models
 
     print("\n".join(list_models()))

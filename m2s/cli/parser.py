@@ -118,6 +118,7 @@ def build_parser() -> Parser:
 
 
 def parse_positive(text: str) -> int:
+    """A whole number from 1 up, for ``argparse``."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 up")
     return int(text)

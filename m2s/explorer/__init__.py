@@ -1,0 +1,1 @@
+"""The explorer of a network's feature maps, with ipywidgets."""

@@ -1,0 +1,1 @@
+"""What happens inside a network: every node of its pyramid, redundancy, perturbations, cost."""

@@ -1,0 +1,1 @@
+"""Scores of predictions, by the conventions of the papers."""

@@ -1,0 +1,1 @@
+"""Runs: planned, built, trained, scored, stored."""

@@ -1,0 +1,1 @@
+"""What the images of a data set are like, in numbers and pictures."""

@@ -1,0 +1,1 @@
+"""What lies on a disk, read: images, volumes, the layouts that data sets come in."""

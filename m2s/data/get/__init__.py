@@ -1,0 +1,1 @@
+"""How data sets get onto a disk: fetch, unpack, prepare, list."""
