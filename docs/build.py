@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 import m2s
-from m2s.cli.main import guarded
+from m2s.cli.main import run_guarded
 from m2s.errors import InputError, RunError
 from m2s.paths import ROOT, data_label, results_dir
 from m2s.studies.profiles import find_profile
@@ -39,25 +39,24 @@ GROUPS = {
 """The notebooks by the first digit of their number."""
 
 FLOORS = {
-    "Units": ["units", "styles"],
-    "Networks": [
-        *("zoo", "network", "lgmsnet", "network3d", "weights", "baselines", "baselines_polyps"),
-        *("baselines_transformers", "baselines_lung", "baselines_breast", "baselines_light", "baselines_hybrids"),
-        *("baselines_volumes",),
-    ],
+    "Units": ["units", "aspp"],
+    "Networks": ["m2snet", "lgmsnet", "encoders", "weights", "released", "zoo"],
+    "Baselines": ["baselines"],
     "Losses": ["losses", "lossnet"],
-    "Data": ["data", "data.crops", "data.leaks", "data.prepare", "data.obtain", "data.fetch"],
-    "Metrics": ["metrics", "metrics_overlap", "metrics_boundary", "metrics_cases", "efficiency", "bench"],
-    "Runs and studies": [
-        *("training", "volumes", "runs", "profiles", "study", "study_list", "study_list_lgmsnet", "studies", "nnunet"),
-    ],
-    "Tables and figures": [
-        *("published", "tables", "comparisons", "figures", "study_figures", "study_predictions"),
-        *("surveys", "survey_figures"),
-    ],
-    "Looking inside": ["features", "perturbations", "redundancy", "feature_figures", "explorer", "explorer_tabs"],
+    "Data": ["data"],
+    "Made-up images": ["phantoms"],
+    "Metrics": ["metrics"],
+    "Runs and studies": ["studies", "runs", "nnunet.run"],
+    "Tables and figures": ["tables", "figures", "surveys"],
+    "Looking inside": ["features", "explorer"],
 }
-"""The pages of the library with their modules. A module that is named nowhere comes on the last page, "Further"."""
+"""The pages of the library with their modules; a folder stands for all modules in it.
+
+A module that is named nowhere comes on the last page, "Further".
+"""
+
+APART = ("__main__", "nnunet.trainers")
+"""What has no page: it starts a program, or can be imported with nnU-Net only."""
 
 
 # A module in a page of Markdown; its docstrings are reStructuredText.
@@ -73,7 +72,9 @@ DOCSTRINGS = """
 def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[str, list[str]]) -> str:
     """Lay out the sources in ``target/site-source``, make ``target/site``, and return a line that says what it shows.
 
-    Raises ``InputError`` for a bad argument or packages that are missing, ``RunError`` if Sphinx gave up.
+    Raises:
+        InputError: a bad argument, or packages that are missing.
+        RunError: Sphinx gave up.
     """
     find_profile(profile)
     for package in ("myst-nb", "pydata-sphinx-theme", "sphinx-copybutton", "sphinx-mathjax-offline"):
@@ -93,10 +94,10 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
     ended = subprocess.run(command, check=False)
     if ended.returncode:
         raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above")
-    told = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
+    message = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
     if any(executed) and data_label(data) != "phantom":
-        told += "\nIt shows images of the data sets: read their licences before you publish it."
-    return told
+        message += "\nIt shows images of the data sets: read their licences before you publish it."
+    return message
 
 
 def copy_pages(source: Path, results: Path) -> None:
@@ -114,13 +115,13 @@ def copy_pages(source: Path, results: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(table, copy)
     tables = sorted(source.glob("results/*/tables/*.md"))
-    contents(source / "tables.md", [str(table.relative_to(source)) for table in tables], "Measured")
-    contents(source / "tables.md", ["results/published/README"], "Published")
+    add_pages(source / "tables.md", [str(table.relative_to(source)) for table in tables], "Measured")
+    add_pages(source / "tables.md", ["results/published/README"], "Published")
     pages = ["notebooks", "tables", "running", "docs/teachers", "library"]
-    contents(source / "index.md", [page for page in pages if (source / f"{page}.md").exists()])
+    add_pages(source / "index.md", [page for page in pages if (source / f"{page}.md").exists()])
 
 
-def contents(page: Path, entries: list[str], title: str = "") -> None:
+def add_pages(page: Path, entries: list[str], title: str = "") -> None:
     """Put pages under a page: in its side bar, under a title, in this order."""
     if entries:
         caption = [f":caption: {title}"] * bool(title)
@@ -130,27 +131,27 @@ def contents(page: Path, entries: list[str], title: str = "") -> None:
 
 def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> list[bool]:
     """Write each notebook as it is shown, and their groups; the result says for each whether it was executed."""
-    found = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
-    if not found:
+    paths = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
         raise InputError(f"no notebooks in {notebooks}")
     (source / "notebooks").mkdir()
     executed = []
-    for path in found:
-        notebook, done = as_shown(path, profile, data)
+    for path in paths:
+        notebook, done = prepare_notebook(path, profile, data)
         nbformat.write(notebook, source / "notebooks" / path.name)
         executed.append(done)
     for title, digit in GROUPS.items():
-        contents(source / "notebooks.md", [f"notebooks/{path.stem}" for path in found if path.stem[0] == digit], title)
+        add_pages(source / "notebooks.md", [f"notebooks/{path.stem}" for path in paths if path.stem[0] == digit], title)
     return executed
 
 
-def as_shown(path: Path, profile: str, data: str) -> tuple[NotebookNode, bool]:
+def prepare_notebook(path: Path, profile: str, data: str) -> tuple[NotebookNode, bool]:
     """The executed copy of a notebook, or its source where there is none, with a note below its title that says which.
 
     Widgets are replaced by a line, cells with a solution are folded, and the folder of the data is not named.
     """
     source = nbformat.read(path, as_version=4)
-    executed = finished(results_dir(profile, data) / "notebooks" / path.name)
+    executed = read_executed(results_dir(profile, data) / "notebooks" / path.name)
     made_up = data_label(data) == "phantom"
     again = f"`make reproduce PROFILE={profile} DATA={'phantom' if made_up else 'FOLDER'}`"
     if executed is None:
@@ -159,23 +160,23 @@ def as_shown(path: Path, profile: str, data: str) -> tuple[NotebookNode, bool]:
         run = executed.metadata.papermill
         title = f"Executed with profile {profile} on {'made-up images' if made_up else 'real data sets'}"
         note = f"On {run.end_time[:10]}, in {run.duration:.0f} seconds."
-        if sources(executed) != sources(source):
+        if list_sources(executed) != list_sources(source):
             note += f" The notebook has changed since: {again} executes it again."
         if not made_up:
-            hide(executed, run.parameters.data)
+            hide_folder(executed, run.parameters.data)
     notebook = executed or source
     for record in ("papermill", "widgets"):
         notebook.metadata.pop(record, None)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [without_widget(output) for output in cell.outputs]
+            cell.outputs = [replace_widget(output) for output in cell.outputs]
             if "### BEGIN SOLUTION" in cell.source:
                 cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
     notebook.cells.insert(1, new_markdown_cell(f":::{{admonition}} {title}\n{note}\n:::"))
     return notebook, executed is not None
 
 
-def finished(path: Path) -> NotebookNode | None:
+def read_executed(path: Path) -> NotebookNode | None:
     """The executed notebook at ``path``; ``None`` if there is none, or if its execution failed or is still going on."""
     try:
         notebook = nbformat.read(path, as_version=4)
@@ -185,7 +186,7 @@ def finished(path: Path) -> NotebookNode | None:
     return notebook if run.get("end_time") and not run.get("exception") else None
 
 
-def hide(notebook: NotebookNode, folder: str) -> None:
+def hide_folder(notebook: NotebookNode, folder: str) -> None:
     """Write FOLDER wherever a notebook's code and printed results name the folder of the data."""
     for cell in notebook.cells:
         cell.source = cell.source.replace(folder, "FOLDER")
@@ -195,12 +196,12 @@ def hide(notebook: NotebookNode, folder: str) -> None:
                     texts[kind] = texts[kind].replace(folder, "FOLDER")
 
 
-def sources(notebook: NotebookNode) -> list[str]:
+def list_sources(notebook: NotebookNode) -> list[str]:
     """The text of all cells, less the parameters that were put in for an execution."""
     return [cell.source for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
 
 
-def without_widget(output: NotebookNode) -> NotebookNode:
+def replace_widget(output: NotebookNode) -> NotebookNode:
     """The output itself, or a line in its place if it is the view of a widget: that needs a kernel."""
     if WIDGET in output.get("data", {}):
         return new_output("display_data", {"text/markdown": NO_WIDGET})
@@ -212,27 +213,31 @@ def write_library(source: Path, floors: dict[str, list[str]]) -> None:
     (source / "library").mkdir()
     pages = []
     for title, modules in floors.items():
-        modules = [name for name in modules if is_module(name)]
-        if modules:
-            pages.append(f"library/{title.lower().replace(' ', '_')}")
-            parts = "".join(DOCSTRINGS.format(name=name) for name in modules)
-            (source / f"{pages[-1]}.md").write_text(f"# {title}\n{parts}")
+        pages.append(f"library/{title.lower().replace(' ', '_')}")
+        parts = "".join(DOCSTRINGS.format(name=name) for name in modules)
+        (source / f"{pages[-1]}.md").write_text(f"# {title}\n{parts}")
     with open(source / "library.md", "a") as file:
         names = [f"   ~m2s.{home}.{name}" for name, home in m2s._HOME.items()]
         file.write("\n".join(["\n```{eval-rst}", ".. autosummary::", "", *names, "```\n"]))
-    contents(source / "library.md", pages)
+    add_pages(source / "library.md", pages)
 
 
-def is_module(name: str) -> bool:
-    path = ROOT / "m2s" / name.replace(".", "/")
-    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+def list_modules(package: str = "") -> list[str]:
+    """The modules of m2s, or of one of its folders, by their dotted names; without empty ``__init__`` files."""
+    root = ROOT / "m2s"
+    folder = root / package.replace(".", "/")
+    paths = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    parts = [path.relative_to(root).with_suffix("").parts for path in paths if path.stat().st_size]
+    names = [".".join(part for part in path if part != "__init__") for path in parts]
+    return [name for name in names if name and not re.search(rf"(^|\.)({'|'.join(APART)})(\.|$)", name)]
 
 
-def with_the_rest(floors: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The floors, and a last one with the modules of the package that none of them names."""
-    named = {name for modules in floors.values() for name in modules}
-    every = sorted(path.stem for path in (ROOT / "m2s").glob("[a-z]*.py"))
-    return floors | {"Further": [name for name in every if name not in named]}
+def expand_floors(floors: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The floors with the modules that their folders stand for, and a last one with those that none of them names."""
+    pages = {title: [name for entry in entries for name in list_modules(entry)] for title, entries in floors.items()}
+    named = {name for modules in pages.values() for name in modules}
+    further = [name for name in list_modules() if name not in named]
+    return pages | ({"Further": further} if further else {})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -241,8 +246,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--profile", default="lab", help="the profile whose results are shown (default: lab)")
     parser.add_argument("--data", default="phantom", help='"phantom" (the default), or the folder of real data sets')
     args = parser.parse_args(argv)
-    print(build(args.profile, args.data, ROOT / "build", ROOT / "notebooks", with_the_rest(FLOORS)))
+    print(build(args.profile, args.data, ROOT / "build", ROOT / "notebooks", expand_floors(FLOORS)))
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(run_guarded(main))

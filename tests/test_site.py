@@ -154,9 +154,9 @@ def test_the_library_s_page_and_its_names(site, docs):
 
 
 def test_every_module_is_on_a_page(docs):
-    floors = docs.with_the_rest(docs.FLOORS)
+    floors = docs.expand_floors(docs.FLOORS)
     named = [name for modules in floors.values() for name in modules]
-    every = {path.stem for path in (ROOT / "m2s").glob("[a-z]*.py")}
+    every = {path.stem for path in (ROOT / "m2s").glob("[a-z]*.py")} | {"figures", "data.sets.polyps", "baselines.unet"}
     assert every <= set(named) and len(named) == len(set(named))
 
 
@@ -168,7 +168,7 @@ def test_a_changed_notebook_and_the_folder_of_the_data(docs, tmp_path, monkeypat
     nbformat.write(executed(source, "/home/me/polyps"), done)
     source.cells[-1].source = "1 + 2"
     nbformat.write(source, tmp_path / "00_tiny.ipynb")
-    shown, was_executed = docs.as_shown(tmp_path / "00_tiny.ipynb", "full", "/home/me/polyps")
+    shown, was_executed = docs.prepare_notebook(tmp_path / "00_tiny.ipynb", "full", "/home/me/polyps")
     assert was_executed and "/home/me" not in nbformat.writes(shown)
     assert "on real data sets" in shown.cells[1].source and "changed since" in shown.cells[1].source
     assert shown.cells[-1].source == "1 + 1" and shown.cells[-1].outputs[0].text == "images from FOLDER\n"
@@ -179,7 +179,7 @@ def test_what_is_not_finished_is_not_shown_as_executed(docs, tmp_path, run):
     nbformat.write(new_notebook(metadata={"papermill": run}), tmp_path / "half.ipynb")
     (tmp_path / "torn.ipynb").write_text('{"cells": [')
     for name in ("half", "torn", "none"):
-        assert docs.finished(tmp_path / f"{name}.ipynb") is None
+        assert docs.read_executed(tmp_path / f"{name}.ipynb") is None
 
 
 def test_what_a_user_gets_wrong_is_an_error_of_the_input(docs, tmp_path, monkeypatch):

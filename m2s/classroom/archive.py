@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from m2s import paths
-from m2s.classroom.copies import TOP, _write, answers, read_masters, student_copy
+from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_text
 from m2s.errors import InputError, some
 
 
@@ -23,17 +23,17 @@ def write_student(out: Path, profile: str = "lab") -> Path:
         InputError: a run of the profile has not been trained, or ``out`` cannot be written.
     """
     masters = read_masters()
-    copies = {f"{stem}.ipynb": nbformat.writes(student_copy(master)) + "\n" for stem, master in masters.items()}
-    kept = dict(_files(profile))
+    copies = {f"{stem}.ipynb": nbformat.writes(make_student_copy(master)) + "\n" for stem, master in masters.items()}
+    kept = dict(_list_files(profile))
     target = out / f"{TOP}.zip"
     for name, text in copies.items():
-        _write(out / "student" / name, text)
-    _write(out / "answers.md", answers(masters))
+        write_text(out / "student" / name, text)
+    write_text(out / "answers.md", format_answers(masters))
     try:
         with paths.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             texts = {"README.md": README} | {f"notebooks/{name}": text for name, text in copies.items()}
             for name in sorted(kept | texts):
-                with archive.open(_entry(name), "w") as into:
+                with archive.open(_make_entry(name), "w") as into:
                     if name in texts:
                         into.write(texts[name].encode())
                     else:
@@ -44,15 +44,15 @@ def write_student(out: Path, profile: str = "lab") -> Path:
     return target
 
 
-def _files(profile: str) -> Iterator[tuple[str, Path]]:
+def _list_files(profile: str) -> Iterator[tuple[str, Path]]:
     """What goes into the archive as it is: name in the archive, and file."""
-    for path in _library():
+    for path in _list_library():
         yield path.relative_to(paths.ROOT).as_posix(), path
-    for path in _results(profile):
+    for path in _list_results(profile):
         yield (Path("results") / path.relative_to(paths.results_root())).as_posix(), path
 
 
-def _library() -> Iterator[Path]:
+def _list_library() -> Iterator[Path]:
     for name in ("LICENSE", "pyproject.toml", "requirements.lock"):
         yield paths.ROOT / name
     for folder in ("m2s", "results/published"):
@@ -62,34 +62,39 @@ def _library() -> Iterator[Path]:
                 yield path
 
 
-def _results(profile: str) -> Iterator[Path]:
+def _list_results(profile: str) -> Iterator[Path]:
     """The finished runs of the profile, and the two tables that notebook 90 takes from 25 and 34. No notebooks."""
-    found, lacking = class_runs(profile)
+    trained, lacking = find_class_runs(profile)
     if lacking:
         raise InputError(
-            f"{len(lacking)} of the {len(found) + len(lacking)} runs of profile {profile} have no trained network in "
+            f"{len(lacking)} of the {len(trained) + len(lacking)} runs of profile {profile} have no trained network in "
             f"{paths.results_dir(profile, 'phantom')} ({some(lacking)}): run make reproduce PROFILE={profile} first"
         )
     from m2s.tables.cells import COSTS
 
-    for folder in found:
+    for folder in trained:
         yield from (folder / name for name in ("record.json", "scores.csv", "log.csv", "model.safetensors"))
     costs = [paths.results_dir(profile, "phantom") / "tables" / name for name in COSTS]
     yield from (path for path in costs if path.exists())
 
 
-def class_runs(profile: str) -> tuple[list[Path], list[str]]:
+def find_class_runs(profile: str) -> tuple[list[Path], list[str]]:
     """The folders of the profile's finished runs on made-up images, and the keys of those without a network."""
     from m2s.runs.plan import list_runs
     from m2s.runs.store import MODEL, RECORD, run_folder
 
     results = paths.results_dir(profile, "phantom")
-    wanted = {run.key: run_folder(run, results) for run in list_runs(profile, "phantom")}
-    there = {key: (path / RECORD).exists() and (path / MODEL).exists() for key, path in wanted.items()}
-    return [wanted[key] for key in wanted if there[key]], [key for key in wanted if not there[key]]
+    trained, lacking = [], []
+    for run in list_runs(profile, "phantom"):
+        folder = run_folder(run, results)
+        if (folder / RECORD).exists() and (folder / MODEL).exists():
+            trained.append(folder)
+        else:
+            lacking.append(run.key)
+    return trained, lacking
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
+def _make_entry(name: str) -> zipfile.ZipInfo:
     """A file of the archive: the same date and rights on every machine; networks as they are, as they do not shrink."""
     entry = zipfile.ZipInfo(f"{TOP}/{name}", (1980, 1, 1, 0, 0, 0))
     entry.create_system, entry.external_attr = 3, 0o100644 << 16

@@ -41,13 +41,12 @@ class Exercise:
     @property
     def title(self) -> str:
         """The last heading of the task, or its first words in bold."""
-        found = re.findall(r"^###+ (.+)$", self.task.source, re.M) or re.findall(
-            r"^\*\*(\d.*?)\*\*", self.task.source, re.M
-        )
-        return found[-1] if found else "Exercise"
+        headings = re.findall(r"^###+ (.+)$", self.task.source, re.M)
+        titles = headings or re.findall(r"^\*\*(\d.*?)\*\*", self.task.source, re.M)
+        return titles[-1] if titles else "Exercise"
 
 
-def tags(cell: NotebookNode) -> set[str]:
+def read_tags(cell: NotebookNode) -> set[str]:
     """The tags of a cell."""
     return set(cell.metadata.get("tags", []))
 
@@ -59,50 +58,51 @@ def read_masters(folder: Path | None = None) -> dict[str, NotebookNode]:
         InputError: ``folder`` (by default the checkout's ``notebooks``) has none, or holds student copies.
     """
     folder = folder or paths.ROOT / "notebooks"
-    found = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
-    if not any(exercises(master) for master in found.values()):
+    masters = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not any(list_exercises(master) for master in masters.values()):
         raise InputError(f"no notebook with solved exercises in {folder}: work in a checkout of the repository")
-    return found
+    return masters
 
 
-def exercises(notebook: NotebookNode) -> list[Exercise]:
+def list_exercises(notebook: NotebookNode) -> list[Exercise]:
     """The exercises of a master, in order."""
-    found: list[Exercise] = []
+    exercises: list[Exercise] = []
     task, last = None, None
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            if last and ANSWER in tags(cell):
+            if last and ANSWER in read_tags(cell):
                 last.answers.append(cell)
-            elif ANSWER not in tags(cell):
+            elif ANSWER not in read_tags(cell):
                 task, last = cell, None
         elif _SOLUTION.search(cell.source):
             last = Exercise(task, cell)
-            found.append(last)
+            exercises.append(last)
         elif last:
-            (last.hidden if HIDDEN in tags(cell) else last.checks).append(cell)
-    return found
+            (last.hidden if HIDDEN in read_tags(cell) else last.checks).append(cell)
+    return exercises
 
 
-def solutions(source: str) -> list[str]:
+def list_solutions(source: str) -> list[str]:
     """The code between the marks of a cell, one text for each place."""
     return [dedent(body) for _, body in _SOLUTION.findall(source)]
 
 
-def student_copy(master: NotebookNode) -> NotebookNode:
+def make_student_copy(master: NotebookNode) -> NotebookNode:
     """What a student gets: solutions replaced by a stub; no answers, hidden checks or outputs.
 
     The cells of an exercise are tagged so that "Run All Cells" goes on after one that is not solved yet.
     """
     copy = deepcopy(master)
-    for exercise in exercises(copy):
+    for exercise in list_exercises(copy):
         for cell in (exercise.solution, *exercise.checks):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), GOES_ON]
         exercise.solution.source = _SOLUTION.sub(rf"\1{STUB}", exercise.solution.source)
-    copy.cells = [cell for cell in copy.cells if not tags(cell) & {ANSWER, HIDDEN}]
-    return _stripped(copy)
+    copy.cells = [cell for cell in copy.cells if not read_tags(cell) & {ANSWER, HIDDEN}]
+    return strip_outputs(copy)
 
 
-def _stripped(notebook: NotebookNode) -> NotebookNode:
+def strip_outputs(notebook: NotebookNode) -> NotebookNode:
+    """The notebook itself, without outputs, checked to be a valid one."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -110,19 +110,20 @@ def _stripped(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def answers(masters: dict[str, NotebookNode]) -> str:
+def format_answers(masters: dict[str, NotebookNode]) -> str:
     """The teacher's page of answers in Markdown: each solution, and what the cells tagged ``answer`` say."""
     parts = [f"# Answers\n\nFrom the notebooks in `notebooks/`, for the teacher. No part of the archive {TOP}.zip.\n"]
-    for master in filter(exercises, masters.values()):
+    for master in filter(list_exercises, masters.values()):
         parts.append("## " + master.cells[0].source.splitlines()[0].lstrip("# ") + "\n")
-        for exercise in exercises(master):
+        for exercise in list_exercises(master):
             code = re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION\n?", "", exercise.solution.source, flags=re.M)
             parts.append(f"### {exercise.title}\n\n```python\n{code.rstrip()}\n```\n")
             parts += [cell.source + "\n" for cell in exercise.answers]
     return "\n".join(parts)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file, or raise :class:`m2s.errors.InputError` where that cannot be done."""
     try:
         with paths.whole_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

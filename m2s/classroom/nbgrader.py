@@ -6,17 +6,17 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from m2s.classroom.copies import ANSWER, HIDDEN, STUB, _stripped, _write, exercises, read_masters, tags
+from m2s.classroom import copies
 
 
-def nbgrader_source(master: NotebookNode) -> NotebookNode:
+def make_nbgrader_source(master: NotebookNode) -> NotebookNode:
     """The notebook as nbgrader's ``generate_assignment`` takes it: one point for each exercise.
 
     The last check of an exercise is the cell that is graded. The hidden checks are put at its end, between nbgrader's
     marks, so that they are cut out of what students get and come back when their work is graded.
     """
     source = deepcopy(master)
-    for number, exercise in enumerate(exercises(source), start=1):
+    for number, exercise in enumerate(copies.list_exercises(source), start=1):
         roles = [(exercise.solution, "solution", {"solution": True, "grade": False, "locked": False})]
         graded = exercise.checks[-1]
         roles.append((graded, "check", {"solution": False, "grade": True, "locked": True, "points": 1}))
@@ -25,8 +25,8 @@ def nbgrader_source(master: NotebookNode) -> NotebookNode:
             cell.metadata["nbgrader"] = named | role
         for cell in exercise.hidden:
             graded.source += f"\n\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
-    source.cells = [cell for cell in source.cells if not tags(cell) & {ANSWER, HIDDEN}]
-    return _stripped(source)
+    source.cells = [cell for cell in source.cells if not copies.read_tags(cell) & {copies.ANSWER, copies.HIDDEN}]
+    return copies.strip_outputs(source)
 
 
 def write_course(folder: Path) -> list[Path]:
@@ -35,11 +35,11 @@ def write_course(folder: Path) -> list[Path]:
     An assignment is a whole notebook: it runs in about a minute and trains nothing.
     """
     written = []
-    for stem, master in read_masters().items():
-        if any(exercise.hidden for exercise in exercises(master)):
+    for stem, master in copies.read_masters().items():
+        if any(exercise.hidden for exercise in copies.list_exercises(master)):
             written.append(folder / "source" / stem / f"{stem}.ipynb")
-            _write(written[-1], nbformat.writes(nbgrader_source(master)) + "\n")
-    _write(folder / "nbgrader_config.py", CONFIG)
+            copies.write_text(written[-1], nbformat.writes(make_nbgrader_source(master)) + "\n")
+    copies.write_text(folder / "nbgrader_config.py", CONFIG)
     return written
 
 
@@ -47,6 +47,6 @@ CONFIG = f'''"""nbgrader: an assignment for each notebook of m2s that is graded 
 
 c = get_config()
 c.CourseDirectory.course_id = "m2s"
-c.ClearSolutions.code_stub = {{"python": {STUB!r}}}
+c.ClearSolutions.code_stub = {{"python": {copies.STUB!r}}}
 c.ExecutePreprocessor.timeout = 600
 '''

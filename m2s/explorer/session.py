@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from m2s import data as datasets
 from m2s import paths, weights
+from m2s.data.disk.images import read_image
 from m2s.data.imageset import ImageSet
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError
@@ -80,11 +81,12 @@ class Session:
 
     def choose_file(self, name: str, content: bytes) -> None:
         """Take an image from a file's content; it has no mask."""
+        file = io.BytesIO(content)
+        file.name = name
         try:
-            image = Image.open(io.BytesIO(content)).convert("RGB")
-        except UnidentifiedImageError:
+            self._source = read_image(file), None
+        except InputError:
             raise InputError(f"{name} is not an image that can be read: give PNG or JPEG") from None
-        self._source = np.array(image), None
 
     def run(self, titles: dict[str, str], size: int) -> None:
         """Show the chosen image, size × size, to networks: letter → a title of :attr:`checkpoints`, or untrained."""

@@ -40,9 +40,9 @@ def telling(lines: str) -> set[str]:
 def secrets(master) -> set[str]:
     """What of a master a student must not find: of solutions (but for what a task tells), answers, hidden checks."""
     found = set()
-    for exercise in copies.exercises(master):
+    for exercise in copies.list_exercises(master):
         task = squeezed(exercise.task.source.split("<details>")[0])
-        for body in copies.solutions(exercise.solution.source):
+        for body in copies.list_solutions(exercise.solution.source):
             found |= {piece for piece in telling(body) if piece not in task}
         for cell in exercise.hidden:
             found |= {piece for piece in telling(cell.source) if piece.startswith("assert")}
@@ -57,7 +57,7 @@ def stem(request):
 
 
 def test_every_exercise_has_a_task_a_hint_an_expected_result_and_a_check(stem):
-    exercises = copies.exercises(MASTERS[stem])
+    exercises = copies.list_exercises(MASTERS[stem])
     assert exercises
     for exercise in exercises:
         task = exercise.task.source
@@ -72,40 +72,40 @@ def test_every_exercise_has_a_task_a_hint_an_expected_result_and_a_check(stem):
 def test_the_notebooks_that_nbgrader_grades_have_hidden_checks_for_every_exercise():
     assert len(GRADED) == 16
     for stem in GRADED:
-        for exercise in copies.exercises(MASTERS[stem]):
+        for exercise in copies.list_exercises(MASTERS[stem]):
             assert any("assert " in cell.source for cell in exercise.hidden), (stem, exercise.title)
 
 
 def test_a_student_copy_is_a_whole_notebook_with_stubs(stem):
-    copy = copies.student_copy(MASTERS[stem])
+    copy = copies.make_student_copy(MASTERS[stem])
     nbformat.validate(copy)
     assert copy.cells[1] == MASTERS[stem].cells[1], "the parameters"
     stubs = sum(cell.source.count(copies.STUB) for cell in copy.cells)
-    assert stubs == sum(len(copies.solutions(cell.source)) for cell in MASTERS[stem].cells)
+    assert stubs == sum(len(copies.list_solutions(cell.source)) for cell in MASTERS[stem].cells)
     for cell in copy.cells:
         if cell.cell_type == "code":
             ast.parse(cell.source)
             assert not cell.outputs and cell.execution_count is None
-    for exercise in copies.exercises(MASTERS[stem]):  # what was outside of the marks is still there
+    for exercise in copies.list_exercises(MASTERS[stem]):  # what was outside of the marks is still there
         for line in re.findall(r"^ *(?:def|class) .*", exercise.solution.source, re.M):
-            inside = any(line.strip() in body for body in copies.solutions(exercise.solution.source))
+            inside = any(line.strip() in body for body in copies.list_solutions(exercise.solution.source))
             assert inside or any(line in cell.source for cell in copy.cells), line
 
 
 def test_nothing_of_a_solution_an_answer_or_a_hidden_check_is_left(stem):
-    copy = copies.student_copy(MASTERS[stem])
+    copy = copies.make_student_copy(MASTERS[stem])
     text = squeezed("\n".join(cell.source for cell in copy.cells))
     hidden = secrets(MASTERS[stem])
     assert hidden
     assert {secret for secret in hidden if secret in text} == set()
     assert "SOLUTION" not in text
-    assert not any(copies.tags(cell) & {copies.ANSWER, copies.HIDDEN} for cell in copy.cells)
+    assert not any(copies.read_tags(cell) & {copies.ANSWER, copies.HIDDEN} for cell in copy.cells)
 
 
 def test_the_search_for_leaks_finds_one():
     """It would: with a line of a solution put into a later cell under another name."""
     master = MASTERS["01_subtraction_units"]
-    copy = copies.student_copy(master)
+    copy = copies.make_student_copy(master)
     copy.cells[-1].source += "\nd = padded.cumsum(0).cumsum(1)"
     text = squeezed("\n".join(cell.source for cell in copy.cells))
     assert [secret for secret in secrets(master) if secret in text] == ["padded.cumsum(0).cumsum(1)"]
@@ -114,19 +114,19 @@ def test_the_search_for_leaks_finds_one():
 @pytest.mark.parametrize("stem", ["04_metrics", "12_lung_ct", "33_kernels"])
 def test_an_executed_student_copy_fails_at_its_exercises_and_nowhere_else(stem, tmp_path, monkeypatch):
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
-    copy = copies.student_copy(MASTERS[stem])
+    copy = copies.make_student_copy(MASTERS[stem])
     copy.cells[1].source += '\nprofile = "smoke"'
     NotebookClient(copy, timeout=900, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     failed, allowed = [], []
     for cell in copy.cells:
-        if copies.GOES_ON in copies.tags(cell):
+        if copies.GOES_ON in copies.read_tags(cell):
             allowed.append(cell)
         errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         if errors:
             failed.append(cell)
             assert (errors[0].ename, len(errors)) == ("NotImplementedError", 1), errors
     checks = [cell for cell in allowed if "### " not in cell.source and copies.STUB not in cell.source]
-    assert failed == checks and len(failed) == len(copies.exercises(MASTERS[stem])) > 1
+    assert failed == checks and len(failed) == len(copies.list_exercises(MASTERS[stem])) > 1
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
         assert archive.testzip() is None
         content = {name.removeprefix(f"{copies.TOP}/"): archive.read(name) for name in archive.namelist()}
     assert {"README.md", "LICENSE", "pyproject.toml", "requirements.lock", "m2s/__main__.py"} <= content.keys()
-    assert {"m2s/data/splits/busi.txt", "results/published/m2snet_v1_table01.csv"} & content.keys()
+    assert {"m2s/data/sets/lists/busi/busi_fold1-test.txt", "results/published/m2snet_v1_table01.csv"} <= content.keys()
     library = {path.relative_to(paths.ROOT).as_posix() for path in (paths.ROOT / "m2s").rglob("*.py")}
     assert library <= content.keys()
     from m2s.runs.plan import list_runs
@@ -187,9 +187,9 @@ def test_the_answers_are_for_the_teacher(trained, tmp_path):
     text = (tmp_path / "answers.md").read_text()
     assert "By hand: $4 / (4 + 2\\sigma^2)$" in text
     for master in MASTERS.values():
-        for exercise in copies.exercises(master):
+        for exercise in copies.list_exercises(master):
             assert exercise.title in text
-            for body in copies.solutions(exercise.solution.source):
+            for body in copies.list_solutions(exercise.solution.source):
                 assert squeezed(body) in squeezed(text)
     assert "### BEGIN" not in text
 
@@ -204,7 +204,7 @@ def test_without_trained_runs_one_line_says_what_to_do(tmp_path, monkeypatch, ca
 
 def test_student_copies_are_no_masters(tmp_path):
     for stem in ("04_metrics", "12_lung_ct"):
-        nbformat.write(copies.student_copy(MASTERS[stem]), tmp_path / f"{stem}.ipynb")
+        nbformat.write(copies.make_student_copy(MASTERS[stem]), tmp_path / f"{stem}.ipynb")
     with pytest.raises(copies.InputError, match="no notebook with solved exercises"):
         copies.read_masters(tmp_path)
 
@@ -218,9 +218,9 @@ def test_the_course_holds_an_assignment_for_every_graded_notebook(tmp_path):
         marked = [cell.metadata.nbgrader for cell in source.cells if "nbgrader" in cell.metadata]
         assert all(mark.schema_version == 3 for mark in marked)
         names = [mark.grade_id for mark in marked]
-        assert len(set(names)) == len(names) == 2 * len(copies.exercises(MASTERS[path.stem]))
+        assert len(set(names)) == len(names) == 2 * len(copies.list_exercises(MASTERS[path.stem]))
         assert sum(mark.get("points", 0) for mark in marked) == len(names) / 2
-        assert not any(copies.tags(cell) & {copies.ANSWER, copies.HIDDEN} for cell in source.cells)
+        assert not any(copies.read_tags(cell) & {copies.ANSWER, copies.HIDDEN} for cell in source.cells)
         hidden = sum(cell.source.count("### BEGIN HIDDEN TESTS") for cell in source.cells)
         assert hidden >= len(names) / 2
         for cell in source.cells:
@@ -248,7 +248,7 @@ def tiny_master():
 
 
 def test_nbgrader_gives_full_points_for_the_solution_and_none_for_the_stub(tmp_path, monkeypatch):
-    nbgrader = pytest.importorskip("nbgrader.apps", reason="nbgrader is an extra: pip install '.[classroom]'")
+    apps = pytest.importorskip("nbgrader.apps", reason="nbgrader is an extra: pip install '.[classroom]'")
     from traitlets.config import Config
 
     monkeypatch.chdir(tmp_path)
@@ -257,12 +257,12 @@ def test_nbgrader_gives_full_points_for_the_solution_and_none_for_the_stub(tmp_p
     master = tiny_master()
     source = tmp_path / "source" / "tiny" / "tiny.ipynb"
     source.parent.mkdir(parents=True)
-    nbformat.write(nbgrader.nbgrader_source(master), source)
+    nbformat.write(nbgrader.make_nbgrader_source(master), source)
     config = Config()
     config.CourseDirectory.root = str(tmp_path)
     config.CourseDirectory.course_id = "m2s"
     config.ClearSolutions.code_stub = {"python": copies.STUB}
-    api = nbgrader.NbGraderAPI(config=config)
+    api = apps.NbGraderAPI(config=config)
     made = api.generate_assignment("tiny", create=True)
     assert made["success"], made
     released = nbformat.read(tmp_path / "release" / "tiny" / "tiny.ipynb", as_version=4)
@@ -295,9 +295,9 @@ def test_nbgrader_gives_full_points_for_the_solution_and_none_for_the_stub(tmp_p
 class TestDoctorBeforeClass:
     def test_all_is_there(self, tmp_path, monkeypatch):
         monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
-        monkeypatch.setattr(archive, "class_runs", lambda profile: ([tmp_path] * 50, []))
+        monkeypatch.setattr(archive, "find_class_runs", lambda profile: ([tmp_path] * 50, []))
         problems = []
-        notebooks, kernel, networks = doctor._class(problems)
+        notebooks, kernel, networks = doctor._check_class(problems)
         assert re.fullmatch(rf"{len(MASTERS)} notebooks, which import \d\d packages, all installed", notebooks)
         assert kernel.startswith("kernel python3: ")
         assert networks == "50 of the 50 networks of profile lab are trained" and problems == []
@@ -305,7 +305,7 @@ class TestDoctorBeforeClass:
     def test_networks_that_are_missing_are_counted_and_stop_nothing(self, tmp_path, monkeypatch):
         monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
         problems = []
-        assert re.match(r"0 of the \d+ networks .* 'not run'; make reproduce", doctor._class(problems)[-1])
+        assert re.match(r"0 of the \d+ networks .* 'not run'; make reproduce", doctor._check_class(problems)[-1])
         assert problems == []
 
     @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ class TestDoctorBeforeClass:
 
         monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", find)
         problems = []
-        doctor._class(problems)
+        doctor._check_class(problems)
         assert len(problems) == 1 and words in problems[0]
 
     def test_a_package_that_a_notebook_wants(self, tmp_path, monkeypatch):
@@ -329,7 +329,7 @@ class TestDoctorBeforeClass:
         (tmp_path / "notebooks").mkdir()
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "01_wants.ipynb")
         problems = []
-        assert doctor._class(problems)[0] == "1 notebooks, which import 2 packages, 1 of them missing"
+        assert doctor._check_class(problems)[0] == "1 notebooks, which import 2 packages, 1 of them missing"
         assert "no_such_package, which is not installed" in problems[0]
 
 
@@ -340,5 +340,5 @@ def test_the_teachers_page_has_every_notebook_with_its_minutes_and_exercises():
         assert row, stem
         minutes, _, exercises, graded = (cell.strip() for cell in row[1].split("|"))
         assert re.search(rf"\b{minutes} minutes to (read|work through|explore)", MASTERS[stem].cells[0].source), stem
-        assert int(exercises) == len(copies.exercises(MASTERS[stem]))
+        assert int(exercises) == len(copies.list_exercises(MASTERS[stem]))
         assert (graded == "yes") == (stem in GRADED)
