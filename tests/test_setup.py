@@ -148,3 +148,21 @@ class TestMakefile:
 def test_this_python_is_one_that_the_project_allows():
     version = ".".join(map(str, sys.version_info[:2]))
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(version)
+
+
+def test_hooks_download_nothing():
+    for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]:
+        assert repository["repo"] == "local"
+        assert all(hook["language"] == "system" for hook in repository["hooks"])
+
+
+def test_the_workflow_runs_what_continuous_integration_runs():
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())["jobs"]["test"]
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    for version in job["strategy"]["matrix"]["python"]:
+        assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(version)
+
+
+def test_the_guide_for_additions_names_what_is_there():
+    for name in re.findall(r"`([\w/.]+/[\w/.]*)`", (ROOT / "CONTRIBUTING.md").read_text()):
+        assert (ROOT / name).exists(), name
