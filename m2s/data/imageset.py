@@ -26,7 +26,8 @@ class Item(Protocol):
     group: str
     """Patient, clip or class, where it is known, else ""."""
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]: ...
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Image and mask, as in :class:`Sample`."""
 
 
 @dataclass(frozen=True)

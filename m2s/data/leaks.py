@@ -17,8 +17,9 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from m2s.data.get.manifest import each, splits_of
+from m2s.data.get.manifest import list_splits
 from m2s.data.imageset import ImageSet
+from m2s.data.threads import map_in_threads
 from m2s.errors import InputError
 
 THRESHOLD = 24
@@ -43,7 +44,7 @@ class Hashes:
     bits: np.ndarray
 
 
-def _picture(image: np.ndarray) -> Image.Image:
+def _shrink(image: np.ndarray) -> Image.Image:
     """An image as a small grey picture; of a volume float (D, H, W) its middle slice."""
     if image.ndim == 3 and image.shape[-1] != 3:
         image = image[len(image) // 2].astype(np.float32)
@@ -52,19 +53,23 @@ def _picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image).convert("L").resize((4 * _SIDE, 4 * _SIDE), Image.Resampling.LANCZOS)
 
 
-def _hash(image: np.ndarray) -> tuple[str, np.ndarray]:
+def _hash_image(image: np.ndarray) -> tuple[str, np.ndarray]:
     exact = hashlib.sha256(f"{image.dtype} {image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-    picture = _picture(image)
+    picture = _shrink(image)
     views = [picture if view is None else picture.transpose(view) for view in VIEWS.values()]
     bits = [np.packbits(imagehash.phash(view, hash_size=_SIDE).hash) for view in views]
     return exact, np.stack(bits).view(np.uint64)
 
 
 @lru_cache(maxsize=16)
-def hashes(images: ImageSet) -> Hashes:
-    """The hashes of all images of a set. Each is decoded once; an ``InputError`` for one that cannot be read."""
-    found = each(lambda i: _hash(images[i].image), len(images), f"hashes of {images.title}")
-    exact, bits = zip(*found, strict=True)
+def hash_images(images: ImageSet) -> Hashes:
+    """The hashes of all images of a set. Each is decoded once.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    pairs = map_in_threads(lambda i: _hash_image(images[i].image), len(images), f"hashes of {images.title}")
+    exact, bits = zip(*pairs, strict=True)
     return Hashes(np.array(exact), np.stack(bits, axis=1))
 
 
@@ -91,9 +96,9 @@ def leaks(images: ImageSet | Mapping[str, ImageSet], threshold: int = THRESHOLD)
         raise InputError(f"the threshold counts differing bits of 256, so it cannot be {threshold}")
     sets = images if isinstance(images, Mapping) else {"": images}
     name = np.array([n for s in sets.values() for n in s.names], object)
-    split = np.array([t for key, s in sets.items() for t in ([key] * len(s) if key else splits_of(s))], object)
-    found = [hashes(s) for s in sets.values()]
-    exact, bits = np.concatenate([h.exact for h in found]), np.concatenate([h.bits for h in found], axis=1)
+    split = np.array([t for key, s in sets.items() for t in ([key] * len(s) if key else list_splits(s))], object)
+    hashes = [hash_images(s) for s in sets.values()]
+    exact, bits = np.concatenate([h.exact for h in hashes]), np.concatenate([h.bits for h in hashes], axis=1)
     pairs = []
     for start in range(0, len(name), 256):  # in blocks, so that thousands of images need little memory
         block = slice(start, start + 256)
@@ -144,7 +149,7 @@ def summary(images: ImageSet | Mapping[str, ImageSet], threshold: int = THRESHOL
     """
     pairs = leaks(images, threshold)
     sets = images if isinstance(images, Mapping) else {"": images}
-    split = pd.Series([t for key, s in sets.items() for t in ([key] * len(s) if key else splits_of(s))])
+    split = pd.Series([t for key, s in sets.items() for t in ([key] * len(s) if key else list_splits(s))])
     sizes = split.value_counts(sort=False)
     rows = []
     for i, a in enumerate(sizes.index):
@@ -202,10 +207,10 @@ def copied_masks(train: ImageSet, test: ImageSet, threshold: int = THRESHOLD) ->
         A row per test image: ``image``, ``nearest``, ``distance``, ``dice`` (0 to 1, of all classes together; 1 where
         both masks are empty), ``leaked`` (``distance <= threshold``).
     """
-    known, asked = hashes(train).bits, hashes(test).bits
+    known, asked = hash_images(train).bits, hash_images(test).bits
     apart = np.stack([distances(asked[0], view) for view in known])
     rows = []
-    for i, (view, j) in enumerate(zip(*_best(apart), strict=True)):
+    for i, (view, j) in enumerate(zip(*_find_nearest(apart), strict=True)):
         name, _, mask = test[i]
         nearest, _, other = train[int(j)]
         transpose = list(VIEWS.values())[view]
@@ -219,7 +224,7 @@ def copied_masks(train: ImageSet, test: ImageSet, threshold: int = THRESHOLD) ->
     return table.assign(leaked=table.distance <= threshold)
 
 
-def _best(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_nearest(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For distances (views, N, M): the view and the index of the nearest of the M for each of the N."""
     views, _, count = apart.shape
     flat = apart.transpose(1, 0, 2).reshape(-1, views * count).argmin(axis=1)

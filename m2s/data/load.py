@@ -13,14 +13,21 @@ from m2s.errors import InputError, unknown
 def load_images(
     name: str, split: str = "train", root: str | Path = "phantom", limit: int | None = None, seed: int = 0
 ) -> ImageSet:
-    """The images of a data set: ``load("kvasir", "test", root="data")``.
+    """The images of a data set: ``load_images("kvasir", "test", root="data")``.
 
-    ``root`` is a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
-    ``split`` is one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
-    ``"all"`` for whatever is there. ``limit`` takes that many: of real images a random choice by ``seed`` (a smaller
-    one is part of a larger one), of made-up ones as many as asked for, made from ``seed``. Names, pairs and counts are
-    checked here, the pictures when they are decoded. Raises
-    :class:`~m2s.errors.InputError`.
+    Names, pairs and counts are checked here, the pictures when they are decoded.
+
+    Args:
+        name: a key of :data:`m2s.data.CATALOGUE`.
+        split: one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
+            ``"all"`` for whatever is there.
+        root: a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
+        limit: take that many: of real images a random choice by ``seed`` (a smaller one is part of a larger one), of
+            made-up ones as many as asked for, made from ``seed``.
+        seed: of that choice, or of the made-up images.
+
+    Raises:
+        InputError: an unknown name or split, no such folder, or a set that is not there or not whole.
     """
     entry = find_set(name)
     if split not in entry.splits:

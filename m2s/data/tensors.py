@@ -1,10 +1,7 @@
 """From images of any size to uint8 tensors of one size, ready for training: cached, augmented, normalised."""
 
-import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from os import cpu_count
 
 import numpy as np
 import torch
@@ -13,9 +10,9 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
-from tqdm import tqdm
 
 from m2s.data.imageset import ImageSet
+from m2s.data.threads import map_in_threads
 from m2s.errors import InputError, unknown
 
 BILINEAR = v2.InterpolationMode.BILINEAR
@@ -51,8 +48,11 @@ well, whose strengths are this project's choice."""
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Torch on one thread. One image is too little work to share out: on a busy machine, the threads' waiting for each
-    other in every small operation was measured at ten times the work itself. The result is the same to the bit."""
+    """Torch on one thread, with the same result to the bit.
+
+    One image is too little work to share out: on a busy machine the threads wait for each other in every small
+    operation, ten times as long as the work itself takes.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -88,10 +88,8 @@ class TensorSet(Dataset):
         # Shared, so that persistent workers see a new epoch as well.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         title = f"{image_set.title} at {size} px"
-        with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
-            done = pool.map(self._decode, range(len(image_set)))
-            for _ in tqdm(done, title, len(image_set), leave=False, disable=not sys.stderr.isatty()):
-                pass
+        for _ in map_in_threads(self._decode, len(image_set), title):
+            pass
 
     def _decode(self, index: int) -> None:
         _, image, mask = self.image_set[index]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from m2s import data
 from m2s.data.get import prepare as module
-from m2s.data.get.manifest import manifest
+from m2s.data.get.manifest import hash_file, make_manifest
 from m2s.data.get.prepare import find_problems, prepare_set
 from m2s.errors import InputError, NotFound
 
@@ -130,7 +130,7 @@ def test_counts_are_compared_and_known_differences_explained(tmp_path, capsys):
 def test_file_names_that_systems_forbid_or_take_for_the_same():
     names = ("a (1)", "A (1)", "clip 1/frame:2", "clip 1_frame_2", ".hidden", "é[0]")
     wanted = ["a (1)", "A (1)-2", "clip 1_frame_2", "clip 1_frame_2-2", "hidden", "é[0]"]
-    assert module._stems(names) == wanted
+    assert module._make_stems(names) == wanted
 
 
 def test_check_names_every_fault_with_its_file(raw, tmp_path):
@@ -144,7 +144,7 @@ def test_check_names_every_fault_with_its_file(raw, tmp_path):
     Image.fromarray(bad).save(folder / rows["mask"][2])
     Image.fromarray(bad[:4] * 0).save(folder / rows["mask"][3])
     for i in (2, 3):
-        rows.loc[i, "mask_sha256"] = module.listing.file_hash(folder / rows["mask"][i])
+        rows.loc[i, "mask_sha256"] = hash_file(folder / rows["mask"][i])
     rows.loc[4, "foreground"] = 0.9
     rows.to_csv(folder / "manifest.csv", index=False)
     (folder / "images/stray.png").write_bytes(b"")
@@ -164,7 +164,7 @@ def test_check_names_every_fault_with_its_file(raw, tmp_path):
 
 
 def test_manifest_of_made_up_images():
-    rows = manifest(data.load_images("kvasir", "train", limit=2))
+    rows = make_manifest(data.load_images("kvasir", "train", limit=2))
     assert list(rows.split) == ["train", "train"] and list(rows.file) == ["", ""]
     assert rows.foreground.between(0.001, 0.5).all() and (rows.width > 300).all()
 

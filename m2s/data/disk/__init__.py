@@ -1,1 +1,1 @@
-"""What lies on a disk, read: images, volumes, the layouts that data sets come in."""
+"""Data sets on a disk: image and volume files, and the layouts of folders in which they lie."""

@@ -8,11 +8,13 @@ from m2s.data.disk.nifti import VolumePair
 from m2s.data.sets.entry import DataSet
 from m2s.errors import InputError
 
+MANIFEST = "manifest.csv"
+
 
 def find_folder(entry: DataSet, root: Path) -> Path | None:
     """The prepared set in ``root``, or ``root`` itself if it is that set's folder; else None."""
     places = (root / entry.name, *((root,) if root.resolve().name == entry.name else ()))
-    return next((place for place in places if (place / "manifest.csv").is_file()), None)
+    return next((place for place in places if (place / MANIFEST).is_file()), None)
 
 
 def list_pairs(entry: DataSet, split: str, folder: Path) -> tuple[list[FilePair | VolumePair], str]:
@@ -21,7 +23,7 @@ def list_pairs(entry: DataSet, split: str, folder: Path) -> tuple[list[FilePair 
     Raises:
         InputError: the manifest is no manifest, lacks the split, or names files that are not there.
     """
-    path = folder / "manifest.csv"
+    path = folder / MANIFEST
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

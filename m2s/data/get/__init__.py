@@ -1,1 +1,1 @@
-"""How data sets get onto a disk: fetch, unpack, prepare, list."""
+"""How a data set gets onto the disk: fetched, unpacked, prepared in one layout, and checked."""

@@ -25,15 +25,18 @@ TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as cut."""
 
 
-def fetch(download: Download, folder: Path) -> Path:
+def fetch_file(download: Download, folder: Path) -> Path:
     """The file in ``folder``, downloaded if it is not there yet; its hash is right or, where none is known, noted.
 
-    Raises :class:`~m2s.errors.RunError` when it cannot be had, and leaves nothing but, after a cut connection, the
-    partial file with which the next call goes on.
+    After an error nothing is left but, of a cut connection, the partial file with which the next call goes on.
+
+    Raises:
+        InputError: the file that is there has the wrong hash, or the folder cannot be made.
+        RunError: the file cannot be had.
     """
     target = folder / download.file
     if target.exists():
-        verify(target, download.hash)
+        verify_file(target, download.hash)
         return target
     make_folder(folder)
     _transfer(download.url, target)
@@ -44,7 +47,7 @@ def fetch(download: Download, folder: Path) -> Path:
             f"or whose quota is used up: save the file with a browser as {target}, or try again in a day"
         )
     try:
-        verify(target, download.hash)
+        verify_file(target, download.hash)
     except InputError as error:
         target.unlink()
         raise RunError(f"{error}; the download was thrown away, try again") from None
@@ -52,16 +55,24 @@ def fetch(download: Download, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        InputError: that is not allowed there.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def verify(path: Path, known: str | None) -> None:
+def verify_file(path: Path, known: str | None) -> None:
     """Compare a file with its known hash, or else with the hash noted beside it, which the first call writes.
 
-    The note is ``<file>.sha256`` as ``sha256sum --check`` reads it. Raises :class:`~m2s.errors.InputError`.
+    The note is ``<file>.sha256`` as ``sha256sum --check`` reads it.
+
+    Raises:
+        InputError: the hash is another one.
     """
     note = path.with_name(path.name + ".sha256")
     if known is None and not note.exists():
@@ -78,21 +89,21 @@ def verify(path: Path, known: str | None) -> None:
         )
 
 
-def _partial(target: Path) -> list[Path]:
+def _list_partial(target: Path) -> list[Path]:
     """What gdown keeps of an unfinished download: the name, eight random characters, ``.part``."""
     length = len(target.name) + 8 + len(".part")
     files = target.parent.iterdir()
     return [f for f in files if f.name.startswith(target.name) and f.suffix == ".part" and len(f.name) == length]
 
 
-def _size(files: list[Path]) -> int:
+def _sum_sizes(files: list[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
 def _transfer(url: str, target: Path) -> None:
     wait = WAIT
     for left in range(ATTEMPTS - 1, -1, -1):
-        before = _size(_partial(target))
+        before = _sum_sizes(_list_partial(target))
         try:
             gdown.download(
                 url,
@@ -118,19 +129,19 @@ def _transfer(url: str, target: Path) -> None:
                 ) from None
         except (DownloadError, requests.RequestException) as error:
             reason = str(error).splitlines()[0].rstrip(".")
-            if (partial := _partial(target)) and _size(partial) <= before:
+            if (partial := _list_partial(target)) and _sum_sizes(partial) <= before:
                 for file in partial:  # this server cannot go on from it, so the next attempt starts afresh
                     file.unlink()
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             reason = "the disk is full" if full else f"cannot write to {target.parent}: {error.strerror}"
-            for file in _partial(target):
+            for file in _list_partial(target):
                 file.unlink()
             raise RunError(f"{reason}; nothing of {target.name} was kept: make room in {target.parent}") from None
         if left:
             print(f"{target.name}: {reason}; trying again in {wait:.0f} s", file=sys.stderr, flush=True)
             time.sleep(wait)
             wait *= 2
-    kept = _size(_partial(target))
+    kept = _sum_sizes(_list_partial(target))
     rest = f"; the {kept} bytes that came are kept, and the same command goes on from there" if kept else ""
     raise RunError(f"cannot fetch {url} in {ATTEMPTS} attempts: {reason}{rest}")

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from m2s.data.get.fetch import fetch, make_folder, verify
+from m2s.data.disk.prepared import MANIFEST
+from m2s.data.get.fetch import fetch_file, make_folder, verify_file
+from m2s.data.get.prepare import find_problems, prepare_set
 from m2s.data.get.unpack import FOREIGN, is_archive, unpack
 from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE, find_source
 from m2s.data.sets.entry import Download, Source
 from m2s.errors import InputError, NotFound, RunError, some
-
-MANIFEST = "manifest.csv"
 
 
 def default_root() -> Path:
@@ -26,7 +26,7 @@ def default_root() -> Path:
     return Path(os.environ.get("M2S_DATA") or "data").expanduser()
 
 
-def sets_of(name: str) -> tuple[str, ...]:
+def list_sets(name: str) -> tuple[str, ...]:
     """The data sets that come with the source ``name``: itself, or several."""
     return find_source(name).provides or (name,)
 
@@ -39,69 +39,74 @@ def is_prepared(name: str, root: Path) -> bool:
 def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = False) -> None:
     """Prepare the source ``name`` below ``root``: from what lies there as distributed, else from its downloads.
 
-    ``urls`` are links that a person took from the set's page, for a set that has no fixed ones; ``part`` takes an
-    incomplete set as well. Raises
-    :class:`~m2s.errors.InputError` where something must be done by hand first, which is printed, and
-    :class:`~m2s.errors.RunError` where a download failed.
+    Args:
+        name: a key of :data:`m2s.data.sets.SOURCES`.
+        root: the folder that holds the data sets.
+        urls: links that a person took from the set's page, for a set that has no fixed ones.
+        part: take an incomplete set as well.
+
+    Raises:
+        InputError: something must be done by hand first, which is printed.
+        RunError: a download failed.
     """
     source = find_source(name)
-    todo = [n for n in sets_of(name) if not is_prepared(n, root)]
-    if not todo:
+    missing = [n for n in list_sets(name) if not is_prepared(n, root)]
+    if not missing:
         print(f"{name}: prepared already in {root}; --check verifies it")
         return
-    if root.is_dir() and all(count_found(n, root) for n in todo):
-        _prepare(todo, root, root, part)
+    if root.is_dir() and all(count_found(n, root) for n in missing):
+        _prepare_sets(missing, root, root, part)
         return
     folder = root / "downloads" / name
     for number, url in enumerate(urls, 1):
-        _fetch(Download(url, f"link-{number}.zip"), folder)
+        _fetch_file(Download(url, f"link-{number}.zip"), folder)
     for file in source.files:
-        _fetch(file, folder)
+        _fetch_file(file, folder)
     make_folder(folder)
-    if source.steps and not brought(folder):
-        print("\n".join(by_hand(name, root)))
+    if source.steps and not list_downloads(folder):
+        print("\n".join(list_steps(name, root)))
         raise InputError(f"{name} needs the steps above, by hand: nothing is in {folder} yet")
     with _unpacked(folder, source) as unpacked:
-        _prepare(todo, unpacked, root, part)
+        _prepare_sets(missing, unpacked, root, part)
 
 
-def by_hand(name: str, root: Path) -> list[str]:
+def list_steps(name: str, root: Path) -> list[str]:
     """The lines that say how to get a set that no program can get."""
     source, folder = find_source(name), root / "downloads" / name
-    page = page_of(name)
+    page = find_page(name)
     steps = [f"Open {page}", *source.steps] if page else list(source.steps)
     lines = [f"  {number}. {step.format(folder=folder)}" for number, step in enumerate(steps, 1)]
     return [f"{name}, by hand:", *lines, f"  {len(steps) + 1}. Run python data_scripts/{name}.py --root {root}"]
 
 
-def page_of(name: str) -> str:
+def find_page(name: str) -> str:
     """The page on which a person finds a set; empty where none is known."""
     return find_source(name).page or (CATALOGUE[name].home if name in CATALOGUE else "")
 
 
 def check_set(name: str, root: Path) -> None:
-    """Verify what is there: the archives' hashes and the prepared set. Prints what is wrong, and raises ``RunError``.
+    """Verify what is there: the archives' hashes and the prepared set. Prints what is wrong.
 
-    Raises ``InputError`` where nothing is prepared.
+    Raises:
+        InputError: nothing is prepared.
+        RunError: something is wrong.
     """
-    from m2s.data.get.prepare import find_problems as problems_of
-
-    if absent := [n for n in sets_of(name) if not is_prepared(n, root)]:
+    if absent := [n for n in list_sets(name) if not is_prepared(n, root)]:
         raise InputError(
             f"not prepared in {root}: {', '.join(absent)}; run python data_scripts/{name}.py --root {root}"
         )
     problems = []
     hashes = {file.file: file.hash for file in find_source(name).files}
     folder = root / "downloads" / name
-    for archive in brought(folder) if folder.is_dir() else ():
+    for archive in list_downloads(folder) if folder.is_dir() else ():
         if is_archive(archive):
             try:
-                verify(archive, hashes.get(archive.name))
+                verify_file(archive, hashes.get(archive.name))
             except InputError as error:
                 problems.append(str(error))
-    for n in sets_of(name):
-        problems += (found := problems_of(n, root))
-        if not found:
+    for n in list_sets(name):
+        problems += (faults := find_problems(n, root))
+        if not faults:
             print(f"{n}: {count_prepared(n, root)} images in {root / n}, all as they should be")
     if problems:
         print("\n".join(problems))
@@ -122,33 +127,31 @@ def count_found(name: str, root: Path) -> int:
         return 0
 
 
-def _fetch(download: Download, folder: Path) -> None:
+def _fetch_file(download: Download, folder: Path) -> None:
     if not (folder / download.file).exists():
         size = f" ({download.megabytes} MB)" if download.megabytes else ""
         print(f"fetching {download.url}{size}", flush=True)
-    fetch(download, folder)
+    fetch_file(download, folder)
 
 
-def _prepare(names: list[str], source: Path, root: Path, part: bool) -> None:
-    from m2s.data.get.prepare import prepare_set
-
+def _prepare_sets(names: list[str], source: Path, root: Path, part: bool) -> None:
     for name in names:
-        print(prepare_set(name, _where(name, source), root, part), flush=True)
+        print(prepare_set(name, _find_set_folder(name, source), root, part), flush=True)
 
 
-def _where(name: str, folder: Path) -> Path:
+def _find_set_folder(name: str, folder: Path) -> Path:
     """``folder``, or the folder in it that holds the set: archives often hold several, one level down."""
-    first: InputError | None = None
+    first_error: InputError | None = None
     for candidate in (folder, *sorted(f for f in folder.iterdir() if f.is_dir())):
         try:
             load_images(name, "all", candidate)
             return candidate
         except InputError as error:
-            first = first or error
-    raise first or NotFound(f"no {name} in {folder}")
+            first_error = first_error or error
+    raise first_error or NotFound(f"no {name} in {folder}")
 
 
-def brought(folder: Path) -> list[Path]:
+def list_downloads(folder: Path) -> list[Path]:
     """What lies in a folder of downloads, without our own notes and unfinished downloads."""
     own = (".sha256", ".part")
     entries = sorted(folder.iterdir())
@@ -158,7 +161,7 @@ def brought(folder: Path) -> list[Path]:
 @contextmanager
 def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
     """A folder that holds every archive of ``folder`` unpacked, and links to all else; gone afterwards."""
-    entries = brought(folder)
+    entries = list_downloads(folder)
     foreign = [p for p in entries if p.suffix.lower() in FOREIGN]
     if foreign and not any(p.is_dir() for p in entries):
         unpack(foreign[0], folder)  # which says what to do
@@ -170,7 +173,7 @@ def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
         make_folder(target)
         for entry in entries:
             if is_archive(entry):
-                verify(entry, hashes.get(entry.name))
+                verify_file(entry, hashes.get(entry.name))
                 print(f"unpacking {entry.name}", flush=True)
                 unpack(entry, target)
             elif entry not in foreign:

@@ -1,9 +1,9 @@
 """Write a data set in the one layout of this package, and check one that was written.
 
 ``ROOT/<name>/images/<stem>.png`` (or .jpg), ``ROOT/<name>/masks/<stem>.png`` and ``ROOT/<name>/manifest.csv``; volumes
-have ``.nii.gz`` for both. Images keep their pixels exactly as :func:`m2s.data.load` gives them: ordinary 8-bit PNG and
-JPEG files are copied byte for byte, anything else becomes a PNG (16 bits are scaled to 8, see ``read_image``). Masks
-hold class indices: 0 background, 1, 2, … in the order of the catalogue. Volumes are in RAS+ orientation.
+have ``.nii.gz`` for both. Images keep their pixels exactly as :func:`m2s.data.load_images` gives them: ordinary 8-bit
+PNG and JPEG files are copied byte for byte, anything else becomes a PNG (16 bits are scaled to 8, see ``read_image``).
+Masks hold class indices: 0 background, 1, 2, … in the order of the catalogue. Volumes are in RAS+ orientation.
 """
 
 import errno
@@ -20,11 +20,13 @@ from PIL import Image
 
 from m2s.data.disk.images import read_image, read_mask
 from m2s.data.disk.nifti import read_volume, read_volume_mask
-from m2s.data.get import manifest as listing
+from m2s.data.disk.prepared import MANIFEST
+from m2s.data.get.manifest import COLUMNS, hash_file, measure_pair
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.sets import find_set
 from m2s.data.sets.entry import DataSet
+from m2s.data.threads import map_in_threads
 from m2s.errors import InputError, NotFound, some
 
 
@@ -33,27 +35,30 @@ def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = Fa
 
     A set that is already there is left as it is. All is written under a temporary name, which one rename makes the
     set: after an error or a kill there is no half set, and the next call starts again. The number of images must be
-    the published one, or one that is known and explained; ``part`` takes what is there. Raises ``InputError``.
+    the published one, or one that is known and explained; ``part`` takes what is there.
+
+    Raises:
+        InputError: the set is not in ``source``, is not whole, or cannot be written.
     """
     entry, root, source = find_set(name), Path(root).expanduser(), Path(source).expanduser()
     target, partial = root / name, root / f".{name}.partial"
-    if (target / "manifest.csv").is_file():
+    if (target / MANIFEST).is_file():
         return target
     if target.exists():
         raise InputError(f"{target} exists and is not a prepared set (no manifest.csv): move it, or give another root")
     images = load_images(name, "all", root=source)
-    note = _count(entry, images, part)
+    note = _compare_count(entry, images, part)
     with _cleaned(partial, entry.title):
         for folder in ("images", "masks"):
             (partial / folder).mkdir(parents=True)
-        stems, splits = _stems(images.names), _splits(entry, images, source)
+        stems, splits = _make_stems(images.names), _list_splits(entry, images, source)
 
-        def one(index: int) -> dict[str, object]:
-            found = _write(images.items[index], partial, stems[index], entry.volumetric)
-            return found | {"split": splits[index]}
+        def write(index: int) -> dict[str, object]:
+            row = _write_pair(images.items[index], partial, stems[index], entry.volumetric)
+            return row | {"split": splits[index]}
 
-        rows = list(listing.each(one, len(images), f"preparing {entry.title}"))
-        listing.table(rows).to_csv(partial / "manifest.csv", index=False)
+        rows = map_in_threads(write, len(images), f"preparing {entry.title}")
+        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(partial / MANIFEST, index=False)
         partial.rename(target)
     print(f"{entry.title}: {len(images)} images prepared in {target}{note and f' ({note})'}", file=sys.stderr)
     return target
@@ -75,15 +80,15 @@ def _cleaned(partial: Path, title: str):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _published(entry: DataSet) -> int | None:
+def _count_published(entry: DataSet) -> int | None:
     """How many images the whole set has with public masks, where that is known."""
     whole = len(entry.names["all"]) or (sum(entry.counts.values()) if entry.rule else 0)
     return whole or entry.expected.get("all")
 
 
-def _count(entry: DataSet, images: ImageSet, part: bool) -> str:
+def _compare_count(entry: DataSet, images: ImageSet, part: bool) -> str:
     """A note on the number of images where it is not the published one; an ``InputError`` where nobody knows why."""
-    number, published = len(images), _published(entry)
+    number, published = len(images), _count_published(entry)
     if published is None:
         return "no published number to compare with"
     if number == published:
@@ -98,7 +103,7 @@ def _count(entry: DataSet, images: ImageSet, part: bool) -> str:
     )
 
 
-def _splits(entry: DataSet, images: ImageSet, source: Path) -> list[str]:
+def _list_splits(entry: DataSet, images: ImageSet, source: Path) -> list[str]:
     """The splits that hold each image, joined by ``;``. A split that is not whole here holds none."""
     held: dict[Path, list[str]] = {item.image: [] for item in images.items}
     for split in entry.splits:
@@ -113,7 +118,7 @@ def _splits(entry: DataSet, images: ImageSet, source: Path) -> list[str]:
     return [";".join(held[item.image]) for item in images.items]
 
 
-def _stems(names: tuple[str, ...]) -> list[str]:
+def _make_stems(names: tuple[str, ...]) -> list[str]:
     """A file name for each image: its own, but for signs that no file may have and names that differ only in case."""
     taken: set[str] = set()
     stems = []
@@ -127,7 +132,7 @@ def _stems(names: tuple[str, ...]) -> list[str]:
     return stems
 
 
-def _write(item, folder: Path, stem: str, volumetric: bool) -> dict[str, object]:
+def _write_pair(item, folder: Path, stem: str, volumetric: bool) -> dict[str, object]:
     """Write one image and its mask below ``folder``; its row of the manifest, but for the splits."""
     image, values = item.read()
     mask = folder / "masks" / f"{stem}{'.nii.gz' if volumetric else '.png'}"
@@ -138,24 +143,25 @@ def _write(item, folder: Path, stem: str, volumetric: bool) -> dict[str, object]
         _save_volume(whole if np.array_equal(whole, image) else image, affine, file)
         _save_volume(values, affine, mask)
     else:
-        file = folder / "images" / f"{stem}{_ordinary(item.image) or '.png'}"
-        if _ordinary(item.image):
+        extension = _find_extension(item.image)
+        file = folder / "images" / f"{stem}{extension or '.png'}"
+        if extension:
             shutil.copyfile(item.image, file)
         else:
             grey = (image == image[..., :1]).all()
             Image.fromarray(image[..., 0] if grey else image).save(file)
         Image.fromarray(values).save(mask, optimize=True)
-    return listing.row(image, values) | {
+    return measure_pair(image, values) | {
         "name": item.name,
         "file": file.relative_to(folder).as_posix(),
         "mask": mask.relative_to(folder).as_posix(),
         "group": item.group,
-        "sha256": listing.file_hash(file),
-        "mask_sha256": listing.file_hash(mask),
+        "sha256": hash_file(file),
+        "mask_sha256": hash_file(mask),
     }
 
 
-def _ordinary(path: Path) -> str:
+def _find_extension(path: Path) -> str:
     """The extension of a file that can be copied as it is: 8-bit grey or RGB, PNG or JPEG, not turned; else ""."""
     try:
         with Image.open(path) as picture:
@@ -173,20 +179,22 @@ def find_problems(name: str, root: str | Path) -> list[str]:
     """What is wrong with the prepared set ``root/<name>``: a line for each problem, with the file and what to do.
 
     Counts, names, hashes, sizes, the values of every mask and its share of foreground are read again and compared.
-    Raises ``NotFound`` where there is no prepared set.
+
+    Raises:
+        NotFound: there is no prepared set.
     """
     entry, folder = find_set(name), Path(root).expanduser() / name
     again = f"delete {folder} and prepare the set again"
-    if not (folder / "manifest.csv").is_file():
+    if not (folder / MANIFEST).is_file():
         raise NotFound(f"no prepared {entry.title} in {root}: expected {folder / 'manifest.csv'}; prepare it first")
     try:
-        rows = pd.read_csv(folder / "manifest.csv", dtype={"name": str, "group": str}, keep_default_na=False)
+        rows = pd.read_csv(folder / MANIFEST, dtype={"name": str, "group": str}, keep_default_na=False)
     except ValueError:
         rows = pd.DataFrame()
-    if lacking := [column for column in listing.COLUMNS if column not in rows]:
+    if lacking := [column for column in COLUMNS if column not in rows]:
         return [f"{folder / 'manifest.csv'} lacks the columns {some(lacking)}; {again}"]
     problems = []
-    published = _published(entry)
+    published = _count_published(entry)
     if published not in (None, len(rows)) and len(rows) not in entry.other_counts:
         problems.append(f"{folder / 'manifest.csv'} lists {len(rows)} images, published are {published}; {again}")
     if twice := sorted(rows.name[rows.name.duplicated()]):
@@ -195,17 +203,17 @@ def find_problems(name: str, root: str | Path) -> list[str]:
     for path in sorted(p for kind in ("images", "masks") for p in (folder / kind).glob("*") if p.name[0] != "."):
         if path.relative_to(folder).as_posix() not in listed:
             problems.append(f"{path} is not in the manifest; delete it, or {again}")
-    found = listing.each(lambda i: _compare(entry, folder, rows.iloc[i]), len(rows), f"checking {entry.title}")
-    return problems + [f"{problem}; {again}" for lines in found for problem in lines]
+    faults = map_in_threads(lambda i: _compare_row(entry, folder, rows.iloc[i]), len(rows), f"checking {entry.title}")
+    return problems + [f"{fault}; {again}" for of_one in faults for fault in of_one]
 
 
-def _compare(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
+def _compare_row(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
     """What differs between a row of the manifest and its two files."""
     problems = []
     for path, sha256 in ((folder / row.file, row.sha256), (folder / row["mask"], row.mask_sha256)):
         if not path.is_file():
             problems.append(f"{path} is missing")
-        elif listing.file_hash(path) != sha256:
+        elif hash_file(path) != sha256:
             problems.append(f"{path} was changed: its SHA-256 is not that of the manifest")
     if problems:
         return problems
@@ -222,6 +230,6 @@ def _compare(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
         return [f"{folder / row['mask']} holds the value {mask.max()}, but the classes are 0 to {classes}"]
     if image.shape[: mask.ndim] != mask.shape:
         return [f"{folder / row['mask']} does not have the size of its image {folder / row.file}"]
-    measured = listing.row(image, mask)
+    measured = measure_pair(image, mask)
     wrong = [f"{k} {row[k]}, not {v}" for k, v in measured.items() if abs(float(row[k]) - float(v)) > 2e-6]
     return [f"the manifest says of {folder / row.file}: {', '.join(wrong)}"] if wrong else []

@@ -2,61 +2,74 @@
 
 from pathlib import Path
 
-from m2s.data.get.obtain import brought, by_hand, count_found, count_prepared, is_prepared, page_of, sets_of
+from m2s.data.get.obtain import (
+    count_found,
+    count_prepared,
+    find_page,
+    is_prepared,
+    list_downloads,
+    list_sets,
+    list_steps,
+)
 from m2s.data.sets import CATALOGUE, SOURCES, find_source
 from m2s.errors import InputError
 
 
-def set_status(name: str, root: Path) -> dict:
+def describe_source(name: str, root: Path) -> dict:
     """What there is of a source below ``root``, and what the catalogue says of it, as plain values.
 
     ``status`` is "prepared", "found as distributed", "wrong layout" (with ``problem``), "downloaded" (archives are
     there, not yet prepared), "manual steps needed" or "absent"; ``images`` counts what is there.
     """
     source = find_source(name)
-    about = CATALOGUE.get(name)
-    parts = [CATALOGUE[n] for n in sets_of(name)]
-    said = {
+    entry = CATALOGUE.get(name)
+    parts = [CATALOGUE[part] for part in list_sets(name)]
+    status, images, problem = _find_status(name, root)
+    return {
         "name": name,
-        "title": about.title if about else f"PraNet's archives of {', '.join(p.title for p in parts)}",
+        "title": entry.title if entry else f"PraNet's archives of {', '.join(part.title for part in parts)}",
         "modality": parts[0].modality,
         "download_mb": source.megabytes,
-        "licence": about.licence if about else "as each of its sets",
-        "home": about.home if about else page_of(name),
-        "citation": about.citation if about else "Fan et al., PraNet, MICCAI 2020, and the paper of each of its sets",
-        "splits": list(about.splits) if about else [],
-        "note": about.note if about else "",
-        "manual": list(by_hand(name, root)) if source.steps else [],
+        "licence": entry.licence if entry else "as each of its sets",
+        "home": entry.home if entry else find_page(name),
+        "citation": entry.citation if entry else "Fan et al., PraNet, MICCAI 2020, and the paper of each of its sets",
+        "splits": list(entry.splits) if entry else [],
+        "note": entry.note if entry else "",
+        "manual": list_steps(name, root) if source.steps else [],
         "verified": source.verified,
-        "images": None,
-        "problem": "",
+        "images": images,
+        "problem": problem,
+        "status": status,
     }
-    folder = root / "downloads" / name
+
+
+def _find_status(name: str, root: Path) -> tuple[str, int | None, str]:
+    """The status in words, the number of images, and what is wrong."""
+    parts, downloads = list_sets(name), root / "downloads" / name
     try:
-        if all(is_prepared(n, root) for n in sets_of(name)):
-            said |= {"status": "prepared", "images": sum(count_prepared(n, root) for n in sets_of(name))}
-        elif root.is_dir() and all(found := [count_found(n, root) for n in sets_of(name)]):
-            said |= {"status": "found as distributed", "images": sum(found)}
-        elif folder.is_dir() and brought(folder):
-            said |= {"status": "downloaded"}
-        else:
-            said |= {"status": "manual steps needed" if source.steps else "absent"}
+        if all(is_prepared(part, root) for part in parts):
+            return "prepared", sum(count_prepared(part, root) for part in parts), ""
+        if root.is_dir() and all(counts := [count_found(part, root) for part in parts]):
+            return "found as distributed", sum(counts), ""
     except InputError as error:
-        said |= {"status": "wrong layout", "problem": str(error)}
-    return said
+        return "wrong layout", None, str(error)
+    if downloads.is_dir() and list_downloads(downloads):
+        return "downloaded", None, ""
+    return "manual steps needed" if find_source(name).steps else "absent", None, ""
 
 
-def all_status(root: Path) -> list[dict]:
-    """:func:`status` of every source."""
-    return [set_status(name, root) for name in SOURCES]
+def describe_all_sources(root: Path) -> list[dict]:
+    """:func:`describe_source` of every source."""
+    return [describe_source(name, root) for name in SOURCES]
 
 
-def as_table(told: list[dict], root: Path) -> str:
-    """One line for each data set, and below what one can do."""
+def format_table(sources: list[dict], root: Path) -> str:
+    """One line for each source, and below what one can do."""
     rows = [("name", "status", "images", "download", "licence", "home", "citation")]
-    for one in told:
-        images = "" if one["images"] is None else str(one["images"])
-        rows.append((one["name"], one["status"], images, _size(one), one["licence"], one["home"], one["citation"]))
+    for source in sources:
+        images = "" if source["images"] is None else str(source["images"])
+        about = source["licence"], source["home"], source["citation"]
+        rows.append((source["name"], source["status"], images, _format_size(source), *about))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
     for row in rows:
@@ -64,33 +77,34 @@ def as_table(told: list[dict], root: Path) -> str:
             "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
         )
         lines.append("".ljust(widths[0]) + "  " + "; ".join(cell for cell in (row[6], row[4]) if cell))
-    lines += [f"  {one['name']}: {one['problem']}" for one in told if one["problem"]]
-    where = f"{root} (python data_scripts/NAME.py gets one, m2s data NAME shows one in full)"
-    return "\n".join([f"data sets in {where}", *lines])
+    lines += [f"  {source['name']}: {source['problem']}" for source in sources if source["problem"]]
+    place = f"{root} (python data_scripts/NAME.py gets one, m2s data NAME shows one in full)"
+    return "\n".join([f"data sets in {place}", *lines])
 
 
-def in_full(one: dict) -> str:
-    """All that is known of one data set, with the steps by hand."""
-    lines = [f"{one['title']} ({one['name']}, {one['modality']})"]
+def format_source(source: dict) -> str:
+    """All that is known of one source, with the steps by hand."""
+    lines = [f"{source['title']} ({source['name']}, {source['modality']})"]
+    images = f": {source['images']} images" if source["images"] is not None else ""
     for label, value in (
-        ("status", one["status"] + (f": {one['images']} images" if one["images"] is not None else "")),
-        ("problem", one["problem"]),
-        ("splits", ", ".join(one["splits"])),
-        ("download", _size(one)),
-        ("licence", one["licence"]),
-        ("home", one["home"]),
-        ("cite", one["citation"]),
-        ("note", one["note"]),
-        ("source", one["verified"]),
+        ("status", source["status"] + images),
+        ("problem", source["problem"]),
+        ("splits", ", ".join(source["splits"])),
+        ("download", _format_size(source)),
+        ("licence", source["licence"]),
+        ("home", source["home"]),
+        ("cite", source["citation"]),
+        ("note", source["note"]),
+        ("source", source["verified"]),
     ):
         if value:
             lines.append(f"  {label.ljust(9)}{value}")
-    if one["status"] == "absent":
-        lines.append(f"  get it   python data_scripts/{one['name']}.py")
-    return "\n".join([*lines, *one["manual"]])
+    if source["status"] == "absent":
+        lines.append(f"  get it   python data_scripts/{source['name']}.py")
+    return "\n".join([*lines, *source["manual"]])
 
 
-def _size(one: dict) -> str:
-    if one["manual"]:
+def _format_size(source: dict) -> str:
+    if source["manual"]:
         return "by hand"
-    return f"{one['download_mb']} MB" if one["download_mb"] else "size not known"
+    return f"{source['download_mb']} MB" if source["download_mb"] else "size not known"
