@@ -5,9 +5,8 @@ import re
 import pandas as pd
 import pytest
 
+from m2s import tables
 from m2s.paths import ROOT
-from m2s.tables import comparisons
-from m2s.tables.cells import compare
 
 README = (ROOT / "README.md").read_text()
 WORDS = " ".join(README.split())
@@ -43,7 +42,7 @@ def shown(corner: str) -> dict[tuple[str, str], str]:
 
 def test_the_polyp_results_it_shows_are_the_measured_ones():
     cells = shown("mDice, ours")
-    table = compare("polyps", "full", REAL)
+    table = tables.open("polyps", "full", REAL).table()
     table = table[table["metric"] == "mDice"].set_index(["row", "dataset"])
     measured_rows = table.index[table["status"] == "measured"].get_level_values("row").unique()
     assert {row for row, _ in cells} == set(measured_rows) and len(cells) == 5 * len(measured_rows)
@@ -56,7 +55,7 @@ def test_the_polyp_results_it_shows_are_the_measured_ones():
 
 
 def test_lgmsnets_results_it_shows_are_the_measured_ones():
-    at_home, unseen = (compare(study, "full", REAL) for study in ("lgmsnet", "generalisation"))
+    at_home, unseen = (tables.open(study, "full", REAL).table() for study in ("lgmsnet", "generalisation"))
     measured = pd.concat([at_home, unseen])
     measured = measured[(measured["metric"] == "IoU") & (measured["status"] == "measured")]
     cells, expected = shown("IoU in %, ours"), {}
@@ -69,7 +68,7 @@ def test_lgmsnets_results_it_shows_are_the_measured_ones():
 
 def test_what_it_says_of_lgmsnet_in_words_is_measured():
     text = WORDS.replace("−", "-")
-    gaps = (comparisons.gaps("lgmsnet", "LGMSNet", row, "IoU", "full", REAL) for row in ("U-Net", "M2SNet"))
+    gaps = (tables.open("lgmsnet", "full", REAL).gaps("LGMSNet", row, "IoU") for row in ("U-Net", "M2SNet"))
     unet, m2snet = (100 * gap.drop(columns="beside") for gap in gaps)
     for dataset in ("BUSI", "Kvasir"):
         gap = unet.loc[dataset]
@@ -80,7 +79,7 @@ def test_what_it_says_of_lgmsnet_in_words_is_measured():
 
 
 def test_the_dice_it_says_of_volumes_is_measured():
-    dice = compare("volumes", "full", REAL)
+    dice = tables.open("volumes", "full", REAL).table()
     dice = dice[(dice["metric"] == "Dice") & dice["dataset"].str.startswith("Hippocampus")]
     dice = dice.pivot(index="row", columns="dataset", values="ours")
     mean = dice.mean(axis=1)
@@ -97,6 +96,6 @@ def test_the_dice_it_says_of_volumes_is_measured():
 @pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
 def test_the_verdicts_it_counts_are_those_of_the_runs(study):
     counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", README).groups()
-    found = comparisons.ordering(study, "mDice", "full", REAL)["verdict"]
+    found = tables.open(study, "full", REAL).ordering("mDice")["verdict"]
     verdicts = found.value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
     assert [int(c) for c in counts] == [len(found), *verdicts]

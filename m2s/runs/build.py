@@ -48,7 +48,7 @@ Tensors = dict[tuple, TensorSet | CropSet]
 
 
 def build_tensors(run: Run, train_set: ImageSet, kept: Tensors) -> TensorSet | CropSet:
-    """The training images of a run at its size, or crops of its volumes: those in ``kept``, or new ones in their place."""
+    """The training images of a run at its size, or crops of its volumes: those in ``kept``, or new ones."""
     recipe = run.recipe
     made_from = (train_set.fingerprint, run.volumetric, recipe.size, recipe.augment, recipe.seed)
     if made_from not in kept:

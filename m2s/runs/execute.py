@@ -1,4 +1,4 @@
-"""One run: settings → a key → trained once, scored, kept, found again."""
+"""One run: settings → a key → trained once, scored, and published by one rename."""
 
 import json
 import os
@@ -96,15 +96,15 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
 
 def _find_test_sets(run: Run, data: str) -> tuple[list[ImageSet], dict[str, str]]:
     """The test sets that are there, and the reason for each that is not; one that is there but broken is an error."""
-    found, missing = [], {}
+    there, missing = [], {}
     for test_set in run.test_sets:
         name, split = split_of(test_set, "test")
         try:
-            found.append(load_images(name, split, data, run.test_limit))
+            there.append(load_images(name, split, data, run.test_limit))
         except NotFound:
             missing[name] = f"{CATALOGUE[name].title} not found in the data folder"
             print(f"not scored: {missing[name]}", flush=True)
-    return found, missing
+    return there, missing
 
 
 def _describe(images: ImageSet) -> dict[str, object]:

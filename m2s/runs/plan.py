@@ -1,43 +1,29 @@
 """The list of runs behind all published tables, for the engine, the notebooks and the command line."""
 
-from functools import lru_cache
 from pathlib import Path
 
-from m2s import data as datasets
 from m2s import weights
+from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, NotFound, unknown
 from m2s.paths import data_label
 from m2s.studies import STUDIES
-from m2s.studies.m2snet import NOT_BUILT, TASKS
-from m2s.studies.profiles import PROFILES, Profile, find_profile
+from m2s.studies.profiles import find_profile
 from m2s.studies.run import Run, split_of
-from m2s.studies.study import Study, Task
-
-__all__ = ["NOT_BUILT", "PROFILES", "STUDIES", "TASKS", "Profile", "Study", "Task"]
 
 
-def lacking(run: Run, data: str) -> str:
+def find_lack(run: Run, data: str) -> str:
     """What a run needs and does not find, as the reason for which it is not run; "" if all is there."""
-    if data_label(data) == "real":
-        for name in run.train_sets:
-            if reason := _no_images(*split_of(name, "train"), data):
-                return f"not run: {reason}"
+    if data_label(data) == "real" and Path(data).is_dir():  # results are shown without their data as well
+        for name, split in (split_of(name, "train") for name in run.train_sets):
+            try:
+                load_images(name, split, data)
+            except NotFound:
+                return f"not run: {CATALOGUE[name].title} not found in the data folder"
     networks = [run.encoder] * run.pretrained + [run.lossnet] * bool(run.lossnet and run.lossnet_pretrained)
     for name in networks:
         if not weights.available(name):
             return f"not run: no pretrained weights of {name} were at hand (a file in M2S_WEIGHTS, or timm's hub)"
-    return ""
-
-
-@lru_cache
-def _no_images(name: str, split: str, root: str) -> str:
-    if not Path(root).is_dir():  # results are shown without their data as well
-        return ""
-    try:
-        datasets.load_images(name, split, root)
-    except NotFound:
-        return f"{CATALOGUE[name].title} not found in the data folder"
     return ""
 
 
@@ -58,17 +44,22 @@ def list_runs(profile: str, data: str) -> list[Run]:
     """
     if data_label(data) == "real" and not Path(data).is_dir():
         raise InputError(f"no such folder: {data}; give the folder that holds the data sets, or 'phantom'")
-    every = [run for study in STUDIES for run in study_runs(study, profile, data)]
-    wanted: dict[str, Run] = {}
-    for run in every:  # the same run in two tables is scored on the test sets of both
-        known = wanted.get(run.key)
-        wanted[run.key] = run if known is None else known.joined(run)
-    reasons = {key: lacking(run, data) for key, run in wanted.items()}
-    found = [run for key, run in wanted.items() if not reasons[key]]
-    if not found:
-        told = "; ".join(dict.fromkeys(reason.removeprefix("not run: ") for reason in reasons.values()))
-        raise InputError(f"nothing to run with profile {profile}: {told}")
-    return sorted(found, key=lambda run: run.recipe.seed)
+    by_key: dict[str, Run] = {}
+    for run in (run for study in STUDIES for run in study_runs(study, profile, data)):
+        known = by_key.get(run.key)  # the same run in two tables is scored on the test sets of both
+        by_key[run.key] = run if known is None else known.joined(run)
+    alike: dict[tuple, str] = {}  # what many runs lack together is looked for once
+    lacks = {}
+    for key, run in by_key.items():
+        needs = (run.train_sets, run.encoder, run.pretrained, run.lossnet, run.lossnet_pretrained)
+        if needs not in alike:
+            alike[needs] = find_lack(run, data)
+        lacks[key] = alike[needs]
+    possible = [run for key, run in by_key.items() if not lacks[key]]
+    if not possible:
+        reasons = "; ".join(dict.fromkeys(lack.removeprefix("not run: ") for lack in lacks.values()))
+        raise InputError(f"nothing to run with profile {profile}: {reasons}")
+    return sorted(possible, key=lambda run: run.recipe.seed)
 
 
 def batch_runs(profile: str, data: str) -> list[list[Run]]:
@@ -105,6 +96,6 @@ def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
     shown = {
         run.key for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)
     }
-    firsts = (STUDIES[study].runs(row, profile, data)[:1] for study, row in FIRST_RUNS.get(notebook, ()))
-    shown |= {run.key for found in firsts for run in found}
+    for study, row in FIRST_RUNS.get(notebook, ()):
+        shown |= {run.key for run in STUDIES[study].runs(row, profile, data)[:1]}
     return [run for run in list_runs(profile, data) if run.key in shown]

@@ -27,7 +27,7 @@ def predict(model: nn.Module, image: np.ndarray, size: int) -> np.ndarray:
         InputError: the model takes volumes.
     """
     if any(p.ndim == 5 for p in model.parameters()):
-        raise InputError("this network takes volumes, not images: predict with m2s.volumes.predict_volume")
+        raise InputError("this network takes volumes, not images: predict with m2s.runs.predict.predict_volume")
     device = next(model.parameters()).device
     x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
     x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)

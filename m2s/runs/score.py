@@ -13,10 +13,10 @@ from m2s.runs.predict import predict, predict_volume
 
 
 def score_set(model: nn.Module, test_set: imageset.ImageSet, size: int) -> pd.DataFrame:
-    """Scores at the masks' own sizes (:func:`m2s.metrics_cases.case_scores`), one foreground class together.
+    """Scores at the masks' own sizes (:func:`m2s.metrics.cases.case_scores`), one foreground class together.
 
     A row per image and, for a model of several classes, per class: ``dataset`` (``"name"`` or ``"name:class"``),
-    ``image`` and a column per metric. Volumes get :func:`m2s.volumes.volume_scores`.
+    ``image`` and a column per metric. Volumes get :func:`m2s.metrics.volumes.volume_scores`.
     """
     model.eval().to(pick_device())
     entry = CATALOGUE[test_set.name]
@@ -24,8 +24,8 @@ def score_set(model: nn.Module, test_set: imageset.ImageSet, size: int) -> pd.Da
     if entry.volumetric:
         for index in range(len(test_set)):
             name, volume, _, mask = prepare_volume(test_set, index)
-            found = volume_scores(predict_volume(model, volume, mask.shape, size), mask, classes)
-            rows += [{"dataset": f"{entry.name}:{c}", "image": name, **scores} for c, scores in found.items()]
+            by_class = volume_scores(predict_volume(model, volume, mask.shape, size), mask, classes)
+            rows += [{"dataset": f"{entry.name}:{c}", "image": name, **scores} for c, scores in by_class.items()]
         return pd.DataFrame(rows)
     for name, image, mask in test_set:
         probabilities = predict(model, image, size)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from m2s import provenance
-from m2s.metrics.conventions import summary
 from m2s.paths import whole_file
 from m2s.studies.run import Run
 
@@ -21,12 +19,7 @@ def run_folder(run: Run, results: Path) -> Path:
 def load_record(run: Run, results: Path) -> dict | None:
     """The record of a finished run, or ``None``."""
     path = run_folder(run, results) / RECORD
-    if not path.exists():
-        return None
-    record = json.loads(path.read_text())
-    for images in record.get("data", ()):
-        provenance.used(images["name"], images["split"], images["fingerprint"])
-    return record
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def load_scores(run: Run, results: Path) -> pd.DataFrame:
@@ -43,9 +36,9 @@ def write_index(results: Path) -> Path:
         row = {"key": record["key"], **{k: settings[k] for k in ("model", "encoder", "lossnet", "lossnet_weight")}}
         row |= settings["recipe"] | {"options": dict(settings["options"]) or ""}
         row |= {"train_images": record["data"][0]["images"], "parameters": record["parameters"]}
-        scores = pd.read_csv(path.with_name(SCORES)).rename(columns={"image": "name"})
-        for name, table in scores.groupby("dataset", sort=False):
-            row |= {f"{name} {m}": round(v, 4) for m, v in summary(table.drop(columns="dataset")).items()}
+        scores = pd.read_csv(path.with_name(SCORES)).drop(columns="image")
+        for name, means in scores.groupby("dataset", sort=False).mean().iterrows():
+            row |= {f"{name} {metric}": round(mean, 4) for metric, mean in means.items()}
         row |= {"training_seconds": record["seconds"]["training"], "machine": record["machine"]["processor"]}
         rows.append(row | {"finished": record["finished"]})
     with whole_file(results / "runs.csv") as temporary:

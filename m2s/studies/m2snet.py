@@ -1,96 +1,66 @@
-"""Every table of the M2SNet papers as a study, and with LGMSNet's the one list of what is to be run."""
+"""Every table of the M2SNet papers as a study."""
 
-from m2s.studies.study import DIFFERENCE, FROM_SCRATCH, Study, Task
+from dataclasses import replace
 
-TASKS = {
-    "polyps": Task(
-        "image polyps",
-        train_sets=("kvasir", "clinicdb"),
-        datasets={
-            "colondb": "ColonDB",
-            "etis": "ETIS",
-            "kvasir": "Kvasir",
-            "cvc300": "CVC-300",
-            "clinicdb": "ClinicDB",
-        },
-    ),
-    "videos": Task(
-        "video polyps",
-        train_sets=("cvc300tv", "cvc612v", "cvc612t"),
-        datasets={"cvc300tv": "CVC-300-TV", "cvc612v": "CVC-612-V", "cvc612t": "CVC-612-T"},
-    ),
-    "lung": Task("lung infection", train_sets=("lung",), datasets={"lung": "Lung infection"}),
-    "covid": Task(
-        "lung infection, COVID-SemiSeg",
-        train_sets=("covidsemiseg",),
-        datasets={"covidsemiseg": "COVID-SemiSeg"},
-        extra=True,
-    ),
-    "breast": Task(
-        "breast tumours",
-        train_sets=("busi/fold{fold}-train",),
-        datasets={"busi": "BUSI"},
-        splits={"busi": "fold{fold}-test"},
-        folds=4,
-    ),
-    "oct": Task(
-        "retinal layers",
-        train_sets=("goals",),
-        datasets={"goals:RNFL": "GOALS RNFL", "goals:GCIPL": "GOALS GCIPL", "goals:choroid": "GOALS Choroid"},
-        num_classes=4,
-    ),
-}
-"""The four tasks of the papers, and Inf-Net's small public lung set, which anyone can get."""
+from m2s.studies.run import Run
+from m2s.studies.study import DIFFERENCE, NOT_BUILT, Row, Study, Task, published_only
+from m2s.studies.tasks import JOINT, TASKS
 
 
 def _tasks(*names: str) -> dict[str, Task]:
     return {name: TASKS[name] for name in names}
 
 
-JOINT = Task(
-    "polyps, lung infection and breast tumours at once",
-    train_sets=("kvasir", "clinicdb", "lung", "busi/fold1-train"),
-    datasets={"lung": "Lung infection", "busi": "Breast lesion", "kvasir": "Kvasir", "clinicdb": "ClinicDB"},
-    splits={"busi": "fold1-test"},
-)
-"""One network for three tasks. The paper does not say which polyp images its column "Polyp" counts."""
-
-NOT_BUILT = "published only: this network is not built here"
-MSNET, M2SNET = {"model": "msnet"}, {"model": "m2snet"}
-NO_LOSSNET = {"lossnet": None}
-DEEP = {"options": (("deep_supervision", True),)}
+DEEP = (("deep_supervision", True),)
 
 
-def _baseline(model: str) -> dict[str, object]:
+def _msnet(**options: object) -> Row:
+    return Row({"model": "msnet", "options": tuple(options.items())})
+
+
+def _m2snet(**options: object) -> Row:
+    return Row({"model": "m2snet", "options": tuple(options.items())})
+
+
+def _baseline(model: str, encoder: str | None = None) -> Row:
     """LossNet belongs to MSNet and M2SNet; everything else is trained with the IoU and BCE terms alone."""
-    return {"model": model} | NO_LOSSNET
+    return Row({"model": model, "encoder": encoder, "lossnet": None})
+
+
+def _from_scratch(model: str) -> Row:
+    """A baseline whose network has no pretrained encoder."""
+    return _baseline(model, "none").but(pretrained=False)
+
+
+def _backbone(encoder: str, relative: str) -> Row:
+    """M2SNet on one of the large encoders; profiles below the paper's size take a small relative of it."""
+    return replace(M2SNET.but(encoder=encoder), below_paper=M2SNET.but(encoder=relative))
+
+
+def _lossnet_times_ten(run: Run) -> Run:
+    return replace(run, lossnet_weight=10 * run.lossnet_weight)
+
+
+def _one_learning_rate(run: Run) -> Run:
+    return replace(run, recipe=replace(run.recipe, encoder_lr=run.recipe.lr))
 
 
 PAPER_PARTS = ("reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
 """Of the wiring, all but the filters."""
 
-
-def _wiring(*parts: str) -> dict[str, object]:
-    return M2SNET | {"options": (("wiring", parts),)}
-
-
-def _kernels(*sizes: int, **options: object) -> dict[str, object]:
-    return M2SNET | {"options": (("kernels", sizes), *options.items())}
-
-
+MSNET, M2SNET = _msnet(), _m2snet()
 UNET, UNETPP, ATTENTION = _baseline("unet"), _baseline("unetpp"), _baseline("attention_unet")
 UTNET, PRANET = _baseline("utnet"), _baseline("pranet")
-TRANSUNET = _baseline("transunet") | {"encoder": "vit_base_r50_s16_224"}
-HYBRID = {"vit_base_r50_s16_224": ""}  # a smaller TransUNet: the profile's encoder, then a small transformer
+# Below the paper's size the profile's encoder, then a small transformer.
+TRANSUNET = replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet"))
+OTHER_FRAMEWORK = published_only("trained by nnU-Net, an extra of this project (notebook 26)")
 FOUR_TASKS = _tasks("polyps", "videos", "lung", "covid", "breast")
-OTHER_FRAMEWORK = "published only: trained by nnU-Net, an extra of this project (notebook 26)"
 
 COMPARISONS = {
     "polyps": Study(
         title="Table 1: image polyp segmentation",
         published="m2snet_v1_table01",
         notebook="20_polyp_table",
-        stand_ins=HYBRID,
         tasks=_tasks("polyps"),
         rows={
             "U-Net": UNET,
@@ -113,7 +83,7 @@ COMPARISONS = {
         rows={
             "U-Net": UNET,
             "U-Net++": UNETPP,
-            "ResUNet++": _baseline("resunetpp") | FROM_SCRATCH,
+            "ResUNet++": _from_scratch("resunetpp"),
             "ACSNet": _baseline("acsnet"),
             "PraNet": PRANET,
             "PNS-Net": NOT_BUILT,
@@ -126,7 +96,6 @@ COMPARISONS = {
         title="Table 3: lung infection segmentation",
         published="m2snet_v1_table03",
         notebook="22_lung_table",
-        stand_ins=HYBRID,
         tasks=_tasks("lung", "covid"),
         rows={
             "U-Net": UNET,
@@ -145,7 +114,6 @@ COMPARISONS = {
         title="Table 4: breast ultrasound segmentation, four folds",
         published="m2snet_v1_table04",
         notebook="23_breast_table",
-        stand_ins=HYBRID,
         tasks=_tasks("breast"),
         rows={
             "U-Net": UNET,
@@ -153,8 +121,8 @@ COMPARISONS = {
             "Attention U-Net": ATTENTION,
             "UTNet": UTNET,
             "TransUNet": TRANSUNET,
-            "SKU-Net": _baseline("skunet") | FROM_SCRATCH,
-            "NU-Net": _baseline("nunet") | FROM_SCRATCH,
+            "SKU-Net": _from_scratch("skunet"),
+            "NU-Net": _from_scratch("nunet"),
             "MSNet": MSNET,
             "M2SNet": M2SNET,
         },
@@ -168,10 +136,10 @@ COMPARISONS = {
         rows={
             **dict.fromkeys(
                 ("LaTIM", "OPTIMA-MUW", "WRMT", "Miracle-boyi", "SZUMed", "MedicalExplorer", "AUTOMATE", "SJMED"),
-                "published only: a team of the challenge",
+                published_only("a team of the challenge"),
             ),
             "IIAU-Segmentors": M2SNET,  # the authors' entry
-            "Vision Wise": "published only: a team of the challenge",
+            "Vision Wise": published_only("a team of the challenge"),
         },
     ),
     "frameworks": Study(
@@ -194,7 +162,7 @@ COMPARISONS = {
             "PraNet": PRANET,
             "PNS-Net": NOT_BUILT,
             "Inf-Net": _baseline("infnet"),
-            "NU-Net": _baseline("nunet") | FROM_SCRATCH,
+            "NU-Net": _from_scratch("nunet"),
             "MSNet": MSNET,
             "M2SNet": M2SNET,
         },
@@ -209,9 +177,8 @@ COMPARISONS = {
             **dict.fromkeys(
                 ("SegMamba", "H-vmunet", "UniverSeg", "SegGPT", "MaskSAM", "SAM 2", "MedSAM-2", "Spider"), NOT_BUILT
             ),
-            "M2SNet": M2SNET | {"encoder": "convnext_base"},
+            "M2SNet": replace(M2SNET.but(encoder="convnext_base"), below_paper=M2SNET),
         },
-        stand_ins={"convnext_base": ""},
     ),
 }
 
@@ -224,13 +191,13 @@ ABLATIONS = {
         ablation=True,
         # The printed figures of "+ L_f" are MSNet's in Table 1: the ablation is of the single-scale network.
         rows={
-            "baseline": MSNET | NO_LOSSNET | {"options": (("orders", 1),)},
-            "+ SU_2": MSNET | NO_LOSSNET | {"options": (("orders", 2),)},
-            "+ SU_3": MSNET | NO_LOSSNET | {"options": (("orders", 3),)},
-            "+ SU_4": MSNET | NO_LOSSNET | {"options": (("orders", 4),)},
-            "+ SU_5": MSNET | NO_LOSSNET,
+            "baseline": _msnet(orders=1).but(lossnet=None),
+            "+ SU_2": _msnet(orders=2).but(lossnet=None),
+            "+ SU_3": _msnet(orders=3).but(lossnet=None),
+            "+ SU_4": _msnet(orders=4).but(lossnet=None),
+            "+ SU_5": MSNET.but(lossnet=None),
             "+ L_f": MSNET,
-            "SU→AU": MSNET | {"options": (("unit", "addition"),)},
+            "SU→AU": _msnet(unit="addition"),
         },
     ),
     "losses": Study(
@@ -241,10 +208,10 @@ ABLATIONS = {
         ablation=True,
         rows={
             "M2SNet (LossNet)": M2SNET,
-            "M2SNet (w/o LossNet)": M2SNET | NO_LOSSNET,
-            "M2SNet (w/o L_IoU & L_BCE)": M2SNET | {"loss_terms": ()},
-            "M2SNet (w/o LossNet + deep supervision)": M2SNET | NO_LOSSNET | DEEP,
-            "M2SNet (LossNet + deep supervision)": M2SNET | DEEP,
+            "M2SNet (w/o LossNet)": M2SNET.but(lossnet=None),
+            "M2SNet (w/o L_IoU & L_BCE)": M2SNET.but(loss_terms=()),
+            "M2SNet (w/o LossNet + deep supervision)": M2SNET.but(lossnet=None, options=DEEP),
+            "M2SNet (LossNet + deep supervision)": M2SNET.but(options=DEEP),
         },
     ),
     "lossnets": Study(
@@ -254,9 +221,9 @@ ABLATIONS = {
         tasks=FOUR_TASKS,
         ablation=True,
         rows={
-            "VGG-16": M2SNET | {"lossnet": "vgg16", "lossnet_weight": 0.1},
-            "ResNet-50": M2SNET | {"lossnet": "resnet50", "lossnet_weight": 0.1},
-            "Swin-T": M2SNET | {"lossnet": "swin_tiny_patch4_window7_224", "lossnet_weight": 0.1},
+            "VGG-16": M2SNET.but(lossnet="vgg16", lossnet_weight=0.1),
+            "ResNet-50": M2SNET.but(lossnet="resnet50", lossnet_weight=0.1),
+            "Swin-T": M2SNET.but(lossnet="swin_tiny_patch4_window7_224", lossnet_weight=0.1),
         },
         # Their weights are not in any installed package: a class sees networks with random weights.
         small={"lossnet_pretrained": False, "lossnet_resize": 64},
@@ -269,12 +236,12 @@ ABLATIONS = {
         ablation=True,
         rows={
             "M2SNet (kernel scales 1)": MSNET,
-            "M2SNet (kernel scales 1,3)": _kernels(1, 3),
+            "M2SNet (kernel scales 1,3)": _m2snet(kernels=(1, 3)),
             "M2SNet (kernel scales 1,3,5)": M2SNET,
-            "M2SNet (kernel scales 1,3,7)": _kernels(1, 3, 7),
-            "M2SNet (kernel scales 1,5,9)": _kernels(1, 5, 9),
-            "M2SNet (kernel scales 1,3,5,7)": _kernels(1, 3, 5, 7),
-            "M2SNet (average kernel → Gaussian kernel)": M2SNET | {"options": (("filter", "gaussian"),)},
+            "M2SNet (kernel scales 1,3,7)": _m2snet(kernels=(1, 3, 7)),
+            "M2SNet (kernel scales 1,5,9)": _m2snet(kernels=(1, 5, 9)),
+            "M2SNet (kernel scales 1,3,5,7)": _m2snet(kernels=(1, 3, 5, 7)),
+            "M2SNet (average kernel → Gaussian kernel)": _m2snet(filter="gaussian"),
         },
     ),
     "styles": Study(
@@ -285,9 +252,9 @@ ABLATIONS = {
         ablation=True,
         rows={
             "MSNet": MSNET,
-            "M2SNet (ASPP)": M2SNET | {"options": (("style", "aspp"),)},
+            "M2SNet (ASPP)": _m2snet(style="aspp"),
             "M2SNet (ASPP), gain over MSNet": DIFFERENCE,
-            "M2SNet (DenseASPP)": M2SNET | {"options": (("style", "denseaspp"),)},
+            "M2SNet (DenseASPP)": _m2snet(style="denseaspp"),
             "M2SNet (DenseASPP), gain over MSNet": DIFFERENCE,
             "M2SNet": M2SNET,
             "M2SNet, gain over MSNet": DIFFERENCE,
@@ -300,13 +267,12 @@ ABLATIONS = {
         tasks=FOUR_TASKS,
         ablation=True,
         rows={
-            "M2SNet (Res2Net-50)": M2SNET | {"encoder": "res2net50d"},
-            "M2SNet (ConvNeXt-B)": M2SNET | {"encoder": "convnext_base"},
-            "M2SNet (PVTv2-B4)": M2SNET | {"encoder": "pvt_v2_b4"},
+            "M2SNet (Res2Net-50)": _backbone("res2net50d", "resnet10t"),
+            "M2SNet (ConvNeXt-B)": _backbone("convnext_base", "convnext_atto"),
+            "M2SNet (PVTv2-B4)": _backbone("pvt_v2_b4", "pvt_v2_b0"),
         },
-        # Small relatives with random weights, so that a class can train the three kinds of encoder at all.
+        # Random weights, so that a class can train the three kinds of encoder at all.
         small={"pretrained": False},
-        stand_ins={"res2net50d": "resnet10t", "convnext_base": "convnext_atto", "pvt_v2_b4": "pvt_v2_b0"},
     ),
     "released": Study(
         title="Paper against released code",
@@ -316,11 +282,11 @@ ABLATIONS = {
         ablation=True,
         rows={
             "M2SNet (wiring as released, the rest as published)": M2SNET,
-            "wiring of Eq. 2 and 3": M2SNET | {"options": (("wiring", "paper"),)},
-            "BCE weights cancelled": M2SNET | {"loss_form": "written"},
-            "LossNet weighted ten times as much": M2SNET | {"lossnet_factor": 10},
-            "one learning rate": M2SNET | {"one_rate": True},
-            "normalisation of the released training": M2SNET | {"normalisation": "released"},
+            "wiring of Eq. 2 and 3": _m2snet(wiring="paper"),
+            "BCE weights cancelled": M2SNET.but(loss_form="written"),
+            "LossNet weighted ten times as much": replace(M2SNET, adjust=_lossnet_times_ten),
+            "one learning rate": replace(M2SNET, adjust=_one_learning_rate),
+            "normalisation of the released training": M2SNET.but(normalisation="released"),
         },
     ),
     "wiring": Study(
@@ -332,15 +298,15 @@ ABLATIONS = {
         rows={
             "wiring as released, one filter": MSNET,
             "wiring as released, filters as released": M2SNET,
-            "wiring as released, filters of the paper": _wiring("filters"),
-            "wiring of the paper, one filter": MSNET | {"options": (("wiring", "paper"),)},
-            "wiring of the paper, filters as released": _wiring(*PAPER_PARTS),
-            "wiring of the paper, filters of the paper": M2SNET | {"options": (("wiring", "paper"),)},
-            "own level's features in CE": _wiring("own_level"),
-            "E^1 reduced": _wiring("reduce_1"),
-            "no extra Conv before MS_5^1": _wiring("last_unit"),
-            "Conv at CE^4": _wiring("enhance_4"),
-            "CE^5 from MS_1^5": _wiring("enhance_5"),
+            "wiring as released, filters of the paper": _m2snet(wiring=("filters",)),
+            "wiring of the paper, one filter": _msnet(wiring="paper"),
+            "wiring of the paper, filters as released": _m2snet(wiring=PAPER_PARTS),
+            "wiring of the paper, filters of the paper": _m2snet(wiring="paper"),
+            "own level's features in CE": _m2snet(wiring=("own_level",)),
+            "E^1 reduced": _m2snet(wiring=("reduce_1",)),
+            "no extra Conv before MS_5^1": _m2snet(wiring=("last_unit",)),
+            "Conv at CE^4": _m2snet(wiring=("enhance_4",)),
+            "CE^5 from MS_1^5": _m2snet(wiring=("enhance_5",)),
         },
         small_rows=(),
     ),

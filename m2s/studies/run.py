@@ -17,7 +17,7 @@ class Run:
 
     ``train_sets`` and ``test_sets`` hold names of data sets, or ``"name/split"`` where the split is not "train" or
     "test"; ``train_limit`` takes that many images of each training set; ``num_classes`` and ``options`` go to
-    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:data:`m2s.runs.build.RELEASED_NORMALIZATION`);
+    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:mod:`m2s.runs.build` has the values);
     ``loss_form`` is one of :data:`m2s.losses.FORMS` or of :data:`m2s.runs.build.OTHER_LOSSES`, which take no
     ``loss_terms`` and no LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``watch`` writes down the
     IoU on the first test set after every epoch. The last four fields do not shape the trained weights beyond rounding

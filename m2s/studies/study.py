@@ -1,88 +1,112 @@
 """What a study is: a published table, its rows as runs, on the tasks that its columns are about."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cached_property
 
 from m2s.data.sets import CATALOGUE
 from m2s.paths import data_label
 from m2s.studies import published
 from m2s.studies.profiles import Profile, find_profile
+from m2s.studies.recipe import Recipe
 from m2s.studies.run import Run
+from m2s.studies.tasks import Task
 
-FROM_SCRATCH = {"encoder": "none", "pretrained": False}
-"""The settings of a row whose network has no pretrained encoder."""
-DIFFERENCE = "published only: a difference of two other rows"
+
+class Status(StrEnum):
+    """How a cell of a table came to be."""
+
+    MEASURED = "measured"
+    PUBLISHED = "published only"
+    NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a network is trained and tested on.
+class NotRun:
+    """A row, or a row on one task, that is not run, and why. ``status`` is never :attr:`Status.MEASURED`."""
 
-    ``train_sets`` are data sets, or ``"name/split"`` where the split is not "train". ``datasets`` maps what the score
-    files call a test set to the name in the printed tables; a set of several classes is scored class by class, as
-    ``"name:class"``. ``splits`` names the split to test on where it is not "test". In a cross-validation of ``folds``,
-    ``{fold}`` in a split stands for 1, 2, …. An ``extra`` task is in no printed table: it is run on real data only.
+    status: Status
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}"
+
+
+def published_only(reason: str) -> NotRun:
+    """A row that this project does not run."""
+    return NotRun(Status.PUBLISHED, reason)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row that is run: what it changes of the profile's run.
+
+    ``changes`` are fields of :class:`Run` (``encoder=None``: the profile's), ``recipe`` fields of its :class:`Recipe`;
+    ``adjust`` comes last and changes the run by its own values. ``below_paper`` is the row that profiles below the
+    paper's size train in its place, for instance because weights are too large to fetch in a class.
     """
 
-    title: str
-    train_sets: tuple[str, ...]
-    datasets: dict[str, str]
-    splits: dict[str, str] = field(default_factory=dict)
-    folds: int = 1
-    num_classes: int = 1
-    extra: bool = False
+    changes: dict[str, object]
+    recipe: dict[str, object] = field(default_factory=dict)
+    adjust: Callable[[Run], Run] = lambda run: run
+    below_paper: "Row | None" = None
 
-    def sets(self, fold: int, scored: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1.
-
-        ``scored`` are the printed names of the data sets to score; all of them if it has none of this task's.
-        """
-        chosen = [ours for ours, theirs in self.datasets.items() if theirs in scored] or self.datasets
-        names = dict.fromkeys(label.split(":")[0] for label in chosen)
-        test_sets = (f"{name}/{self.splits[name]}" if name in self.splits else name for name in names)
-        return {
-            "train_sets": tuple(name.format(fold=fold) for name in self.train_sets),
-            "test_sets": tuple(name.format(fold=fold) for name in test_sets),
-        }
+    def but(self, **changes: object) -> "Row":
+        """This row with further changes of the run."""
+        return replace(self, changes=self.changes | changes)
 
 
-LGMSNETS_LOSS = {"loss_form": "bce_dice", "loss_terms": (), "lossnet": None, "watch": True}
+DIFFERENCE = published_only("a difference of two other rows")
+NOT_BUILT = published_only("this network is not built here")
+
+
+@dataclass(frozen=True)
+class Framework:
+    """Whose training it is: the recipe of a profile (and whether it is an ablation's), and what every run changes."""
+
+    recipe: Callable[[Profile, bool], Recipe]
+    changes: dict[str, object] = field(default_factory=dict)
+    limits: Callable[[Profile], tuple[int | None, int | None]] = lambda p: (p.train_limit, p.test_limit)
+    """How many training and test images of each set."""
+
+
 FRAMEWORKS = {
-    "m2snet": (lambda p, ablation: p.ablation if ablation else p.recipe, {}),
-    "lgmsnet": (lambda p, ablation: p.lgmsnet_ablation if ablation else p.lgmsnet, LGMSNETS_LOSS),
-    "volumes": (lambda p, ablation: p.volumes, {"loss_form": "dice_ce", "loss_terms": (), "lossnet": None}),
+    "m2snet": Framework(lambda p, ablation: p.ablation if ablation else p.recipe),
+    "lgmsnet": Framework(
+        lambda p, ablation: p.lgmsnet_ablation if ablation else p.lgmsnet,
+        {"loss_form": "bce_dice", "loss_terms": (), "lossnet": None, "watch": True},
+    ),
+    "volumes": Framework(
+        lambda p, ablation: p.volumes,
+        {"loss_form": "dice_ce", "loss_terms": (), "lossnet": None},
+        lambda p: p.volume_limits,
+    ),
 }
-"""Name → (profile and whether it is an ablation → recipe, settings of every run)."""
 
 
 @dataclass(frozen=True)
 class Study:
     """One published table beside our runs.
 
-    ``rows`` maps the table's row names to the settings that differ from the profile's run ("recipe": those that differ
-    from its recipe), or to the reason for which a row is not run. ``published`` names the printed table, "" for a
-    question that no paper asks, and ``shown`` the metrics of sets that no paper prints. ``ablation`` studies use the
-    profile's smaller recipe. ``framework`` is whose training it is, one of :data:`FRAMEWORKS`. Profiles that are
-    ``small`` train the rows in ``small_rows`` and the tasks in ``small_tasks`` only (None: all), and add ``small`` to
-    every row's settings, for instance where weights are too large to fetch in a class. ``stand_ins`` are what profiles
-    below the paper's size take for a row's own encoder ("": the profile's), ``reduced`` the settings that they add to
-    a row.
+    ``rows`` maps the table's row names to what is run, or to why it is not. ``published`` names the printed table, ""
+    for a question that no paper asks, and ``shown`` the metrics of sets that no paper prints. ``ablation`` studies use
+    the profile's smaller recipe. ``framework`` is whose training it is, one of :data:`FRAMEWORKS`. Profiles that are
+    ``small`` train the rows in ``small_rows`` and the tasks in ``small_tasks`` only (None: all), and make the changes
+    ``small`` to every row's run, for instance where weights are too large to fetch in a class.
     """
 
     title: str
     published: str
     notebook: str
     tasks: dict[str, Task]
-    rows: dict[str, dict[str, object] | str] = field(default_factory=dict)
+    rows: dict[str, Row | NotRun] = field(default_factory=dict)
     ablation: bool = False
     framework: str = "m2snet"
     shown: tuple[str, ...] = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
     small_rows: tuple[str, ...] | None = None
     small_tasks: tuple[str, ...] | None = None
     small: dict[str, object] = field(default_factory=dict)
-    stand_ins: dict[str, str] = field(default_factory=dict)
-    reduced: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @cached_property
     def datasets(self) -> dict[str, str]:
@@ -116,65 +140,55 @@ class Study:
         chosen = p.ablation_tasks if self.ablation else self.small_tasks if p.small else None
         return {n: t for n, t in self.tasks.items() if (real or not t.extra) and (chosen is None or n in chosen)}
 
-    def why_not(self, row: str, profile: str, data: str, task: str) -> str:
-        """The reason for which a row is not run on a task, "" if it is to be run."""
-        p = find_profile(profile)
-        if isinstance(self.rows[row], str):
-            return self.rows[row]
+    def why_not(self, row: str, profile: str, data: str, task: str) -> NotRun | None:
+        """The reason for which a row is not run on a task, ``None`` if it is to be run."""
+        p, chosen = find_profile(profile), self.rows[row]
+        if isinstance(chosen, NotRun):
+            return chosen
         if p.small and self.small_rows is not None and row not in self.small_rows:
-            return f"not run: the profile {profile} trains {len(self.small_rows)} rows of this table"
+            return NotRun(Status.NOT_RUN, f"the profile {profile} trains {len(self.small_rows)} rows of this table")
         if task not in self.tasks_of(profile, data):
             here = ", ".join(t.title for t in self.tasks_of(profile, data).values())
             trained = f"of this table the profile {profile} trains {here} only"
-            return f"not run: {trained if here else 'this table is run on real data only'}"
-        return ""
+            return NotRun(Status.NOT_RUN, trained if here else "this table is run on real data only")
+        return None
 
     def runs(self, row: str, profile: str, data: str, task: str | None = None) -> list[Run]:
         """The runs of one row, seed by seed and fold by fold, on one task or on all; none for what is not run."""
-        p, found = find_profile(profile), []
-        for name, each in self.tasks_of(profile, data).items():
+        p, runs = find_profile(profile), []
+        for name, of_row in self.tasks_of(profile, data).items():
             if task not in (None, name) or self.why_not(row, profile, data, name):
                 continue
-            folds = min(each.folds, p.folds or each.folds)
-            found += [self._run(row, p, data, name, seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
-        return found
+            folds = min(of_row.folds, p.folds or of_row.folds)
+            runs += [self._run(row, p, data, name, seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
+        return runs
 
-    def _run(self, row: str, p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
-        recipe_of, framework = FRAMEWORKS[self.framework]
-        limits = p.volume_limits if self.framework == "volumes" else (p.train_limit, p.test_limit)
-        settings = (
-            {
-                "encoder": p.encoder,
-                "pretrained": p.pretrained,
-                "lossnet": p.lossnet,
-                "lossnet_resize": p.lossnet_resize,
-                "lossnet_weight": p.lossnet_weight,
-                "num_classes": self.tasks[task].num_classes,
-            }
-            | framework
-            | self.rows[row]
-        )
-        if p.small:
-            settings |= self.small
-        if not p.own_encoders:
-            settings |= self.reduced.get(row, {})
-            settings["encoder"] = self.stand_ins.get(settings["encoder"], settings["encoder"]) or p.encoder
-        if settings["lossnet"] is None:  # a network without LossNet is the same run whatever LossNet would have been
-            settings |= {"lossnet_resize": None, "lossnet_weight": 0.1, "lossnet_pretrained": True}
-        if "lossnet_factor" in settings:
-            settings["lossnet_weight"] *= settings.pop("lossnet_factor")
-        recipe = replace(recipe_of(p, self.ablation), seed=seed, **settings.pop("recipe", {}))
+    def _run(self, name: str, p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
+        framework, row = FRAMEWORKS[self.framework], self.rows[name]
+        if row.below_paper and not p.own_encoders:
+            row = row.below_paper
+        changes = framework.changes | row.changes | (self.small if p.small else {})
+        recipe = replace(framework.recipe(p, self.ablation), seed=seed, **row.recipe)
         if task in p.epochs and not self.ablation:
             recipe = replace(recipe, epochs=p.epochs[task])
-        if settings.pop("one_rate", False):
-            recipe = replace(recipe, encoder_lr=recipe.lr)
-        return Run(
+        train_limit, test_limit = framework.limits(p)
+        run = Run(
             data=data_label(data),
+            model=changes["model"],
+            encoder=changes.get("encoder") or p.encoder,
             recipe=recipe,
-            train_limit=limits[0],
-            test_limit=limits[1],
+            pretrained=p.pretrained,
+            num_classes=self.tasks[task].num_classes,
+            lossnet=p.lossnet,
+            lossnet_resize=p.lossnet_resize,
+            lossnet_weight=p.lossnet_weight,
+            train_limit=train_limit,
+            test_limit=test_limit,
             threads=p.threads,
             # In small profiles the many ablations are scored on what their tables print, and nothing else.
             **self.tasks[task].sets(fold, self.printed if p.small and self.ablation else ()),
-            **settings,
         )
+        run = row.adjust(replace(run, **{key: value for key, value in changes.items() if key != "encoder"}))
+        if run.lossnet is None:  # a network without LossNet is the same run whatever LossNet would have been
+            run = replace(run, lossnet_resize=None, lossnet_weight=0.1, lossnet_pretrained=True)
+        return run

@@ -1,0 +1,5 @@
+"""Our results beside the papers'. ``book = m2s.tables.open("polyps", "lab", "phantom")`` opens the book of a study."""
+
+from m2s.tables.book import Book
+
+open = Book.of

@@ -1,37 +1,30 @@
 """Which differences are larger than chance, and whether a printed ordering holds in our runs."""
 
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from m2s.errors import InputError, unknown
-from m2s.paths import data_label
-from m2s.studies import STUDIES, published
-from m2s.tables.cells import LOWER_IS_BETTER, finished_runs
+from m2s.studies import published
+from m2s.tables.cells import LOWER_IS_BETTER
+from m2s.tables.results import Results
 
 ENOUGH = 20
 """Test images below which nothing is concluded: from a handful the bootstrap claims too much."""
 
 
-def gaps(
-    study: str, row: str, other: str, metric: str, profile: str, data: str | Path, results: Path | None = None
-) -> pd.DataFrame:
+def find_gaps(results: Results, row: str, other: str, metric: str) -> pd.DataFrame:
     """How far ``row`` is ahead of ``other`` on each data set: the paper's gap, and ours with its paired bootstrap.
 
     Positive is better, also for errors such as MAE. Scores are averaged over seeds per image first. The columns of
-    :func:`paired_bootstrap`, ``paper``, the printed gap, and ``beside``, the printed data sets that it is of: where the
+    :func:`bootstrap_pairs`, ``paper``, the printed gap, and ``beside``, the printed data sets that it is of: where the
     table does not print the scored set, the mean over those of the same modality that it does print. A data set
     without scores of both is left out. Ours are fractions.
     """
-    finished = finished_runs(study, profile, data, results)
-    for name in (row, other):
-        if name not in finished:
-            raise unknown(f"row of study {study}", name, finished)
-    chosen = STUDIES[study]
     sign = -1 if metric in LOWER_IS_BETTER else 1
-    scores = [[scores for *_, scores in finished[name] if metric in scores] for name in (row, other)]
+    runs = [results.finished_of(name) for name in (row, other)]
+    scores = [[done.scores for done in finished if metric in done.scores] for finished in runs]
     empty = pd.DataFrame(columns=["images", "difference", "low", "high", "share", "paper"], dtype=float)
     empty = empty.rename_axis("dataset").assign(beside="")
     if not all(scores):
@@ -41,10 +34,10 @@ def gaps(
     common = a.join(b, how="inner", lsuffix="_a", rsuffix="_b").dropna().index
     if common.empty:
         return empty
-    table = paired_bootstrap(a.loc[common].reset_index(), b.loc[common].reset_index(), metric)
-    printed = _printed(chosen.published, metric)
-    table = table.rename(index=chosen.datasets)
-    beside = [chosen.beside(dataset) for dataset in table.index]
+    table = bootstrap_pairs(a.loc[common].reset_index(), b.loc[common].reset_index(), metric)
+    printed = _printed(results.study.published, metric)
+    table = table.rename(index=results.study.datasets)
+    beside = [results.study.beside(dataset) for dataset in table.index]
     differences = [
         [sign * (printed.get((row, d), np.nan) - printed.get((other, d), np.nan)) for d in sets] for sets in beside
     ]
@@ -61,40 +54,39 @@ def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
     return dict(zip(zip(cells["row"], cells["dataset"], strict=True), values, strict=True))
 
 
-def against(
-    reference: str, study: str, metric: str, profile: str, data: str | Path, results: Path | None = None
-) -> pd.DataFrame:
+def list_differences(results: Results, reference: str, metric: str) -> pd.DataFrame:
     """Every other measured row less ``reference`` on every set that both were scored on, as text to look at.
 
-    ``+0.012 [-0.003, +0.027]``: the difference as in :func:`gaps`, and its interval of 95 %. Empty where there is none.
+    ``+0.012 [-0.003, +0.027]``: the difference as in :func:`find_gaps`, and its interval of 95 %. Empty where there is
+    none.
     """
-    found = {row: gaps(study, row, reference, metric, profile, data, results) for row in STUDIES[study].rows}
+    gaps = {row: find_gaps(results, row, reference, metric) for row in results.study.rows}
     texts = {
         row: {g.Index: f"{g.difference:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gap.itertuples()}
-        for row, gap in found.items()
+        for row, gap in gaps.items()
         if row != reference and len(gap)
     }
     return pd.DataFrame.from_dict(texts, orient="index").fillna("")
 
 
-def ordering(study: str, metric: str, profile: str, data: str | Path, results: Path | None = None) -> pd.DataFrame:
+def find_ordering(results: Results, metric: str) -> pd.DataFrame:
     """Every pair of measured rows that the paper orders, on each data set: does the order hold in our runs?
 
     Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0) and ``beside`` (of which sets),
-    ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`gaps`), images, and ``verdict``: "holds"
-    (beyond the chance of the test images), "reversed" (beyond it too), or "undecided" (the interval contains 0, or
-    fewer than 20 images).
+    ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`find_gaps`), images, and ``verdict``:
+    "holds" (beyond the chance of the test images), "reversed" (beyond it too), or "undecided" (the interval contains 0,
+    or fewer than 20 images).
     """
-    rows = [row for row, found in finished_runs(study, profile, data, results).items() if found]
+    rows = [row for row, finished in results.finished.items() if finished]
     parts = []
     for row, other in combinations(rows, 2):
-        found = gaps(study, row, other, metric, profile, data, results).dropna(subset="paper").reset_index()
-        behind = found["paper"] < 0
-        low, high = found["low"].copy(), found["high"].copy()
-        found["row"], found["other"] = np.where(behind, other, row), np.where(behind, row, other)
-        found["low"], found["high"] = np.where(behind, -high, low), np.where(behind, -low, high)
-        found[["paper", "difference"]] = found[["paper", "difference"]].where(~behind, -found[["paper", "difference"]])
-        parts.append(found[found["paper"] > 0])  # a printed tie orders nothing
+        gap = find_gaps(results, row, other, metric).dropna(subset="paper").reset_index()
+        behind = gap["paper"] < 0
+        low, high = gap["low"].copy(), gap["high"].copy()
+        gap["row"], gap["other"] = np.where(behind, other, row), np.where(behind, row, other)
+        gap["low"], gap["high"] = np.where(behind, -high, low), np.where(behind, -low, high)
+        gap[["paper", "difference"]] = gap[["paper", "difference"]].where(~behind, -gap[["paper", "difference"]])
+        parts.append(gap[gap["paper"] > 0])  # a printed tie orders nothing
     columns = ["dataset", "row", "other", "paper", "beside", "difference", "low", "high", "images", "verdict"]
     if not parts:
         return pd.DataFrame(columns=columns)
@@ -104,15 +96,15 @@ def ordering(study: str, metric: str, profile: str, data: str | Path, results: P
     return table[columns]
 
 
-def sentence(study: str, metric: str, profile: str, data: str | Path, results: Path | None = None) -> str:
+def describe_ordering(results: Results, metric: str) -> str:
     """In words, by fixed rules, whether the paper's ordering holds in our runs, and with what certainty."""
-    chosen, pairs = STUDIES[study], ordering(study, metric, profile, data, results)
-    finished = {row: found for row, found in finished_runs(study, profile, data, results).items() if found}
+    study, pairs = results.study, find_ordering(results, metric)
+    finished = {row: runs for row, runs in results.finished.items() if runs}
     if pairs.empty:
-        what = f"{len(finished)} of {len(chosen.rows)} rows have been run" if finished else "nothing has been run yet"
-        return f"{chosen.title}, {metric}: {what}, so nothing can be said of the paper's ordering."
+        what = f"{len(finished)} of {len(study.rows)} rows have been run" if finished else "nothing has been run yet"
+        return f"{study.title}, {metric}: {what}, so nothing can be said of the paper's ordering."
     counts = pairs["verdict"].value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
-    seeds = [len({run.recipe.seed for run, *_ in found}) for found in finished.values()]
+    seeds = [len({run.recipe.seed for run, *_ in runs}) for runs in finished.values()]
     if counts["holds"] and not counts["reversed"]:
         answer = "The paper's ordering holds as far as our runs decide it"
     elif counts["reversed"] and not counts["holds"]:
@@ -121,7 +113,7 @@ def sentence(study: str, metric: str, profile: str, data: str | Path, results: P
         answer = "The paper's ordering holds in part"
     else:
         answer = "Our runs do not decide the paper's ordering"
-    images = "made-up images, which say nothing of the paper" if data_label(data) == "phantom" else "real images"
+    images = "made-up images, which say nothing of the paper" if results.made_up else "real images"
     few = f" Sets of fewer than {ENOUGH} images decide nothing." if (pairs["images"] < ENOUGH).any() else ""
     once = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     count = pairs["dataset"].nunique()
@@ -138,7 +130,7 @@ def sentence(study: str, metric: str, profile: str, data: str | Path, results: P
     )
 
 
-def paired_bootstrap(
+def bootstrap_pairs(
     a: pd.DataFrame, b: pd.DataFrame, metric: str = "mDice", n: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
     """How much of the difference of two networks is chance in the choice of the test images.
@@ -148,7 +140,7 @@ def paired_bootstrap(
     independent: the true uncertainty is larger.
 
     Args:
-        a, b: scores as :func:`m2s.runs.load_scores` gives them (dataset, image, metrics), of the same images.
+        a, b: scores as :func:`m2s.runs.store.load_scores` gives them (dataset, image, metrics), of the same images.
 
     Returns:
         A row per data set: ``images``, ``difference`` (mean of a − b), ``low`` and ``high`` (95 % percentile interval),

@@ -1,11 +1,9 @@
-"""The pictures of every study: bars, gaps, orderings, accuracy against cost, and predictions on images chosen by rule.
+"""The pictures of every study: bars, gaps, orderings, accuracy against cost, and one network against another.
 
-Each function returns a Figure, or ``None`` where nothing has been measured yet. :func:`show` keeps and shows what it
-gets, marks what was measured on made-up images, and says "not run yet" for ``None``.
+Each function returns a Figure, or ``None`` where nothing has been measured yet.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -17,45 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 from m2s import figures
-from m2s.paths import data_label, results_dir
-from m2s.tables.cells import LOWER_IS_BETTER, PUBLISHED, finished_runs
-from m2s.tables.predictions import failures, qualitative
-
-__all__ = [
-    "accuracy_against_cost",
-    "bars",
-    "failures",
-    "gap_plot",
-    "ordering_plot",
-    "qualitative",
-    "scatter_of_two",
-    "scores",
-    "show",
-]
+from m2s.studies.study import Status
+from m2s.tables.cells import LOWER_IS_BETTER
 
 OURS, PAPER = figures.PALETTE["blue"], {"color": "white", "markeredgecolor": "black", "linestyle": "none"}
 VERDICTS = {"holds": figures.PALETTE["blue"], "reversed": figures.PALETTE["vermilion"], "undecided": "0.6"}
 
 
-def show(fig: Figure | None, name: str, profile: str, data: str | Path, patients: bool = False) -> None:
-    """Keep a figure as ``figures/name.png`` and ``.pdf`` of its profile, and show it; ``name`` begins with the number
-    of the notebook. What came from made-up images is marked so.
-
-    ``patients`` says that the figure shows images: real ones go to the folder ``notebooks`` instead, which is not
-    published with the project.
-    """
-    if fig is None:
-        print("not run yet (or no checkpoint here): nothing to draw")
-        return
-    phantom = data_label(data) == "phantom"
-    if phantom:
-        figures.made_up(fig)
-    folder = results_dir(profile, data) / ("notebooks" if patients and not phantom else "figures")
-    figures.save(fig, folder / name, profile=profile, data=data_label(data))
-    plt.show()
-
-
-def bars(
+def draw_bars(
     table: pd.DataFrame,
     metrics: Sequence[str] | None = None,
     datasets: Sequence[str] | None = None,
@@ -64,10 +31,10 @@ def bars(
     """Ours as bars, with the standard deviation over seeds or folds; the paper's as diamonds, with the spread that it
     prints, if any. A panel for each metric and data set.
 
-    ``table`` is what :func:`m2s.tables.compare` gives; ``datasets`` are its printed names. By default all metrics, all
-    data sets, and the rows that are run here.
+    ``table`` is what ``compare`` gives; ``datasets`` are its printed names. By default all metrics, all data sets, and
+    the rows that are run here.
     """
-    rows = list(rows or table.loc[table["status"] != PUBLISHED, "row"].unique())
+    rows = list(rows or table.loc[table["status"] != Status.PUBLISHED, "row"].unique())
     metrics = list(metrics or table["metric"].unique())
     columns = list(datasets or table["dataset"].unique())
     cells = table[table["row"].isin(rows) & table["metric"].isin(metrics) & table["dataset"].isin(columns)]
@@ -80,7 +47,7 @@ def bars(
     fig, axes = plt.subplots(high, wide, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for ax, (metric, dataset) in zip(axes.flat, pairs, strict=True):
         here = cells[(cells["metric"] == metric) & (cells["dataset"] == dataset)].set_index("row").reindex(rows)
-        _bar_panel(ax, here, metric)
+        _draw_bar_panel(ax, here, metric)
         made_up = "made-up " if (here["data"] == "made-up").any() else ""
         ax.set_title(metric if len(columns) == 1 else f"{fill(f'{made_up}{dataset}', 16)}\n{metric}")
     axes[0, 0].invert_yaxis()
@@ -94,7 +61,7 @@ def bars(
     return fig
 
 
-def _bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
+def _draw_bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
     """One metric on one data set: ``here`` has a line for each row, in order."""
     y = np.arange(len(here))
     ax.barh(y, here["ours"], 0.7, xerr=here["sd"], color=OURS, error_kw={"elinewidth": 1, "ecolor": "0.2"})
@@ -112,59 +79,59 @@ def _bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
         if pd.notna(ours):
             text = f"{ours:.3f}"  # measured, and too short to be seen
         else:
-            text = status if status == PUBLISHED else "not run" if pd.notna(status) else "not measured"
+            text = status if status == Status.PUBLISHED else "not run" if pd.notna(status) else "not measured"
         left = not here["paper"].iloc[lane] < ax.get_xlim()[1] / 2  # where the diamond is not
         place = {"ha": "left" if left else "right", "va": "center", "transform": ax.get_yaxis_transform()}
         ax.text(0.03 if left else 0.97, lane, text, fontsize="x-small", color="0.4", **place)
 
 
-def gap_plot(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up: bool = False) -> Figure | None:
+def draw_gaps(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up: bool = False) -> Figure | None:
     """How far one row is ahead of another on each data set, with its interval; the paper's gap as a diamond.
 
-    ``gaps`` holds what :func:`m2s.comparisons.gaps` gives, under (row, other). A panel for each pair.
+    ``gaps`` holds what ``find_gaps`` gives, under (row, other). A panel for each pair.
     """
-    known = {pair: found for pair, found in gaps.items() if len(found)}
+    known = {pair: gap for pair, gap in gaps.items() if len(gap)}
     if not known:
         return None
     size = (min(figures.TWO_COLUMNS, 3.6 * len(known)), 0.25 * max(map(len, known.values())) + 1.2)
     fig, axes = plt.subplots(1, len(known), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for ax, ((row, other), found) in zip(axes[0], known.items(), strict=True):
-        names = [f"made-up {d}" if made_up else d for d in found.index]
-        _interval_panel(ax, found, names, [OURS] * len(found))
+    for ax, ((row, other), gap) in zip(axes[0], known.items(), strict=True):
+        names = [f"made-up {d}" if made_up else d for d in gap.index]
+        _draw_interval_panel(ax, gap, names, [OURS] * len(gap))
         ax.set_title(f"{row} − {other}")
         ax.set_xlabel(f"gap in {metric}")
     axes[0, 0].invert_yaxis()
-    printed = any(found["paper"].notna().any() for found in known.values())
-    _interval_legend(fig, made_up, {"ours, 95 % of the draws": OURS}, printed)
+    printed = any(gap["paper"].notna().any() for gap in known.values())
+    _draw_interval_legend(fig, made_up, {"ours, 95 % of the draws": OURS}, printed)
     return fig
 
 
-def ordering_plot(ordering: pd.DataFrame, metric: str, row: str | None = None, made_up: bool = False) -> Figure | None:
-    """Every pair of measured rows: our difference with its interval, coloured by whether the paper's order holds.
+def draw_ordering(ordering: pd.DataFrame, metric: str, row: str | None = None, made_up: bool = False) -> Figure | None:
+    """Every pair of measured rows: our difference with its interval, colored by whether the paper's order holds.
 
-    ``ordering`` is what :func:`m2s.comparisons.ordering` gives. ``row`` keeps the pairs with this row, turned so that
+    ``ordering`` is what ``find_ordering`` gives. ``row`` keeps the pairs with this row, turned so that
     it comes first. A panel for each data set; positive is better for the first of a pair.
     """
-    table = ordering if row is None else _turned(ordering, row)
+    table = ordering if row is None else _turn_to(ordering, row)
     if table.empty:
         return None
     panels = list(table.groupby("dataset", sort=False))
-    size = (figures.TWO_COLUMNS, 0.2 * max(len(found) for _, found in panels) + 1.2)
+    size = (figures.TWO_COLUMNS, 0.2 * max(len(pairs) for _, pairs in panels) + 1.2)
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
     lanes = list(dict.fromkeys(zip(table["row"], table["other"], strict=True)))
-    for ax, (dataset, found) in zip(axes[0], panels, strict=True):
-        found = found.set_index(["row", "other"]).reindex(lanes)
+    for ax, (dataset, pairs) in zip(axes[0], panels, strict=True):
+        pairs = pairs.set_index(["row", "other"]).reindex(lanes)
         names = [f"− {other}" if row else f"{first} − {other}" for first, other in lanes]
-        _interval_panel(ax, found, names, [VERDICTS.get(v, "white") for v in found["verdict"]])
+        _draw_interval_panel(ax, pairs, names, [VERDICTS.get(v, "white") for v in pairs["verdict"]])
         ax.set_title(fill(f"made-up {dataset}" if made_up else str(dataset), 16))
         ax.tick_params(axis="x", labelsize="x-small")
     axes[0, 0].invert_yaxis()
     fig.supxlabel(f"{f'{row} ahead' if row else 'first row ahead'} by, in {metric}", fontsize="small")
-    _interval_legend(fig, made_up, {v: c for v, c in VERDICTS.items() if v in set(table["verdict"])})
+    _draw_interval_legend(fig, made_up, {v: c for v, c in VERDICTS.items() if v in set(table["verdict"])})
     return fig
 
 
-def _turned(ordering: pd.DataFrame, row: str) -> pd.DataFrame:
+def _turn_to(ordering: pd.DataFrame, row: str) -> pd.DataFrame:
     """The pairs with ``row``, as the first of each."""
     second = ordering[ordering["other"] == row]
     turned = second.assign(
@@ -178,27 +145,27 @@ def _turned(ordering: pd.DataFrame, row: str) -> pd.DataFrame:
     return pd.concat([ordering[ordering["row"] == row], turned]).sort_index()
 
 
-def _interval_panel(ax: Axes, found: pd.DataFrame, names: Sequence[str], colours: Sequence[str]) -> None:
-    y = np.arange(len(found))
-    low, high = found["difference"] - found["low"], found["high"] - found["difference"]
-    for lane, colour in enumerate(colours):
+def _draw_interval_panel(ax: Axes, gap: pd.DataFrame, names: Sequence[str], colors: Sequence[str]) -> None:
+    y = np.arange(len(gap))
+    low, high = gap["difference"] - gap["low"], gap["high"] - gap["difference"]
+    for lane, color in enumerate(colors):
         ends = [[low.iloc[lane]], [high.iloc[lane]]]
-        ax.errorbar(found["difference"].iloc[lane], lane, xerr=ends, fmt="o", color=colour, capsize=2)
-    ax.plot(found["paper"], y, marker="D", markersize=4, **PAPER)
+        ax.errorbar(gap["difference"].iloc[lane], lane, xerr=ends, fmt="o", color=color, capsize=2)
+    ax.plot(gap["paper"], y, marker="D", markersize=4, **PAPER)
     ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
     ax.set_yticks(y, names)
-    ax.set_ylim(-0.5, len(found) - 0.5)
+    ax.set_ylim(-0.5, len(gap) - 0.5)
 
 
-def _interval_legend(fig: Figure, made_up: bool, colours: Mapping[str, str], printed: bool = True) -> None:
-    handles = {name: plt.Line2D([], [], color=colour, marker="o") for name, colour in colours.items()}
+def _draw_interval_legend(fig: Figure, made_up: bool, colors: Mapping[str, str], printed: bool = True) -> None:
+    handles = {name: plt.Line2D([], [], color=color, marker="o") for name, color in colors.items()}
     if printed:
         name = "the paper's, on the real sets" if made_up else "the paper's"
         handles[name] = plt.Line2D([], [], marker="D", markersize=4, **PAPER)
     fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
 
 
-def accuracy_against_cost(
+def draw_accuracy_against_cost(
     table: pd.DataFrame, costs: pd.Series, metric: str, datasets: Sequence[str] | None = None
 ) -> Figure | None:
     """A point per row: its cost, on a logarithmic axis, and its mean score over the data sets, ours and the paper's.
@@ -232,24 +199,13 @@ def accuracy_against_cost(
     return fig
 
 
-def scores(study: str, row: str, profile: str, data: str | Path, results: Path | None = None) -> pd.DataFrame:
-    """The scores of one row, image by image, means over its seeds: dataset (our name), image, and the metrics.
-
-    Empty where nothing has been run; folds and tasks follow one another.
-    """
-    found = [scores for *_, scores in finished_runs(study, profile, data, results)[row]]
-    if not found:
-        return pd.DataFrame(columns=["dataset", "image"])
-    return pd.concat(found).groupby(["dataset", "image"], sort=False).mean(numeric_only=True).reset_index()
-
-
-def scatter_of_two(
+def draw_scatter(
     scores_a: pd.DataFrame, scores_b: pd.DataFrame, metric: str, names: tuple[str, str] = ("a", "b")
 ) -> Figure | None:
-    """One network's score against another's, a point per test image, coloured by data set.
+    """One network's score against another's, a point per test image, colored by data set.
 
     Args:
-        scores_a, scores_b: as :func:`scores` or :func:`m2s.runs.load_scores` give them; only images in both count.
+        scores_a, scores_b: as :meth:`m2s.tables.results.Results.scores` gives them; only images in both count.
         names: what the axes say.
     """
     if scores_a.empty or scores_b.empty:

@@ -1,46 +1,51 @@
-"""Tables to look at: Markdown, LaTeX, and the sentences around them."""
+"""Tables of :func:`m2s.tables.cells.compare` to look at: Markdown, LaTeX, and the sentences around them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from m2s.paths import data_label, whole_file
-from m2s.tables.cells import MEASURED, NOT_RUN, PUBLISHED, describe_lossnet
+from m2s.paths import whole_file
+from m2s.studies.study import Status
+from m2s.tables.cells import describe_lossnet
+from m2s.tables.results import Results
 
 
-def settings_line(profile: str, data: str | Path, found: Iterable[dict]) -> str:
+def describe_settings(results: Results) -> str:
     """What the measured numbers were measured with: one paragraph for people, from the runs' own records."""
-    found, images = list(found), "made-up images" if data_label(data) == "phantom" else "real data sets"
-    if not found:
-        return f"Profile {profile}, {images}: nothing has been run yet."
+    records, images = results.records(), "made-up images" if results.made_up else "real data sets"
+    if not records:
+        return f"Profile {results.profile}, {images}: nothing has been run yet."
 
-    def each(describe: Callable[[dict], object]) -> str:
+    def of_all(describe: Callable[[dict], object]) -> str:
         """What holds for all records, or each different value with the networks that it belongs to."""
         networks: dict[str, list[str]] = {}
-        for record in found:
+        for record in records:
             networks.setdefault(str(describe(record)), []).append(record["settings"]["model"])
         if len(networks) == 1:
             return next(iter(networks))
         return ", ".join(f"{value} ({' '.join(dict.fromkeys(names))})" for value, names in networks.items())
 
-    seeds = sorted({str(record["settings"]["recipe"]["seed"]) for record in found})
+    seeds = sorted({str(record["settings"]["recipe"]["seed"]) for record in records})
     return (
-        f"Profile {profile}, {images}. Networks: {', '.join(dict.fromkeys(r['settings']['model'] for r in found))}; "
-        f"encoder {each(lambda r: r['settings']['encoder'])} (weights: {each(lambda r: r['weights'])}); "
-        f"{each(lambda r: r['settings']['recipe']['size'])} px; "
-        f"{each(lambda r: r['settings']['recipe']['epochs'])} epochs; "
+        f"Profile {results.profile}, {images}. "
+        f"Networks: {', '.join(dict.fromkeys(r['settings']['model'] for r in records))}; "
+        f"encoder {of_all(lambda r: r['settings']['encoder'])} (weights: {of_all(lambda r: r['weights'])}); "
+        f"{of_all(lambda r: r['settings']['recipe']['size'])} px; "
+        f"{of_all(lambda r: r['settings']['recipe']['epochs'])} epochs; "
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}; "
-        f"{each(lambda r: r['data'][0]['images'])} training images; {each(lambda r: describe_lossnet(r['settings']))}. "
-        f"Machine: {each(lambda r: r['machine']['processor'])}, {each(lambda r: r['machine']['cores'])} cores, "
-        f"GPU {each(lambda r: r['machine']['gpu'] or 'none')}; "
-        f"torch {each(lambda r: r['machine']['versions']['torch'])}. Finished by {max(r['finished'] for r in found)}."
+        f"{of_all(lambda r: r['data'][0]['images'])} training images; "
+        f"{of_all(lambda r: describe_lossnet(r['settings']))}. "
+        f"Machine: {of_all(lambda r: r['machine']['processor'])}, {of_all(lambda r: r['machine']['cores'])} cores, "
+        f"GPU {of_all(lambda r: r['machine']['gpu'] or 'none')}; "
+        f"torch {of_all(lambda r: r['machine']['versions']['torch'])}. "
+        f"Finished by {max(r['finished'] for r in records)}."
     )
 
 
 def wide_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of :func:`compare`, or a part of it, to look at: rows × (data set, metric), "ours (the paper's)" as text.
+    """A table of ``compare``, or a part of it, to look at: rows × (data set, metric), "ours (the paper's)" as text.
 
     ``0.731 (0.758)``; ``0.731 ± 0.004 (0.758)`` over seeds; ``not run (0.758)``; ``– (0.758)`` where the figure is
     published only; a trailing ``?`` for a published figure in doubt. The name of the first level of the columns says
@@ -59,7 +64,7 @@ def wide_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_reasons(table: pd.DataFrame) -> list[str]:
-    """One line for each status and reason in a table of :func:`compare`: how many cells, of which rows and sets."""
+    """One line for each status and reason in a table of ``compare``: how many cells, of which rows and sets."""
     lines = []
     for (status, reason), cells in table.groupby(["status", "reason"], sort=False):
         rows, datasets = (", ".join(cells[column].unique()) for column in ("row", "dataset"))
@@ -68,9 +73,10 @@ def list_reasons(table: pd.DataFrame) -> list[str]:
 
 
 def write_table(table: pd.DataFrame, folder: Path, name: str, title: str, footer: str) -> list[Path]:
-    """Write a table of :func:`compare`: ``name.csv`` in long form, ``name.md`` and ``name.tex`` to look at.
+    """Write a table of ``compare``: ``name.csv`` in long form, ``name.md`` and ``name.tex`` to look at.
 
-    The last two hold one small table per data set and ``footer``, the :func:`settings_line`; the Markdown all reasons.
+    The last two hold one small table per data set and ``footer``, the :func:`describe_settings`; the Markdown all
+    reasons.
     """
     shown = wide_table(table)
     legend = f"Each cell: {shown.columns.names[0]}. –: published only. ?: a doubt about the printed figure."
@@ -96,4 +102,5 @@ def _text(cell) -> str:
     digits = 2 if cell.unit == "%" else 3
     paper = "" if np.isnan(cell.paper) else f" ({cell.paper:.{digits}f}{'?' if cell.doubt else ''})"
     spread = "" if np.isnan(cell.sd) else f" ± {cell.sd:.{digits}f}"
-    return {MEASURED: f"{cell.ours:.{digits}f}{spread}", PUBLISHED: "–", NOT_RUN: NOT_RUN}[cell.status] + paper
+    ours = {Status.MEASURED: f"{cell.ours:.{digits}f}{spread}", Status.PUBLISHED: "–", Status.NOT_RUN: "not run"}
+    return ours[cell.status] + paper

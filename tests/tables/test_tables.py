@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from m2s import tables
 from m2s.errors import InputError
-from m2s.runs.plan import NOT_BUILT, PROFILES, STUDIES, Profile
 from m2s.runs.store import run_folder
-from m2s.studies import published
-from m2s.tables import comparisons
-from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, compare, finished_records, versus
-from m2s.tables.text import settings_line, wide_table, write_table
+from m2s.studies import STUDIES, published
+from m2s.studies.profiles import PROFILES, Profile
+from m2s.studies.study import NOT_BUILT
+from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, versus
+from m2s.tables.comparisons import bootstrap_pairs
+from m2s.tables.text import describe_settings, wide_table, write_table
 
 POLYPS = STUDIES["polyps"]
 SETS = tuple(POLYPS.datasets)
@@ -63,23 +65,23 @@ def cell(table, row, dataset, metric="mDice"):
 
 
 def test_without_a_run_nothing_is_ours(tmp_path):
-    table = compare("polyps", "smoke", "phantom", tmp_path)
+    table = tables.open("polyps", "smoke", "phantom", tmp_path).table()
     assert len(table) == 9 * 5 * 6
     assert table[["ours", "sd"]].isna().all().all() and not table["images"].any()
     assert table["paper"].tolist() == published.load_table()["value"].tolist()  # all of it, in the order of print
     waiting = cell(table, "M2SNet", "ETIS")
-    built = cell(compare("videos", "smoke", "phantom", tmp_path), "PNS-Net", "CVC-300-TV")
+    built = cell(tables.open("videos", "smoke", "phantom", tmp_path).table(), "PNS-Net", "CVC-300-TV")
     assert waiting["status"] == "not run"
     assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --only 20_polyp_table"
-    assert (built["status"], built["reason"]) == ("published only", NOT_BUILT)
-    real = compare("polyps", "full", REAL, tmp_path)
+    assert (built["status"], built["reason"]) == ("published only", str(NOT_BUILT))
+    real = tables.open("polyps", "full", REAL, tmp_path).table()
     assert cell(real, "MSNet", "ETIS")["reason"].endswith("--profile full --data FOLDER --only 20_polyp_table")
 
 
 def test_a_measured_cell_says_what_it_is(tmp_path):
     run = run_of("M2SNet")
     finish(run, tmp_path, dice=0.6)
-    table = compare("polyps", "smoke", "phantom", tmp_path)
+    table = tables.open("polyps", "smoke", "phantom", tmp_path).table()
     ours = cell(table, "M2SNet", "Kvasir")
     assert ours["ours"] == pytest.approx(0.6) and ours["paper"] == 0.912
     assert np.isnan(ours["sd"])  # one seed: the spread over images is another thing
@@ -96,21 +98,21 @@ def test_a_measured_cell_says_what_it_is(tmp_path):
 def test_seeds_are_averaged_and_counted(tmp_path, three_seeds):
     for seed, dice in enumerate((0.5, 0.6)):
         finish(run_of("M2SNet", seed=seed), tmp_path, dice)
-    ours = cell(compare("polyps", "smoke", "phantom", tmp_path), "M2SNet", "CVC-300")
+    ours = cell(tables.open("polyps", "smoke", "phantom", tmp_path).table(), "M2SNet", "CVC-300")
     assert ours["ours"] == pytest.approx(0.55) and ours["sd"] == pytest.approx(0.1 / np.sqrt(2))
     assert (ours["seeds"], ours["seed_list"]) == (2, "0 1") and "2 of 3 seeds so far" in ours["reason"]
 
 
 def test_the_papers_own_settings_need_no_excuse(tmp_path):
     finish(run_of("M2SNet", REAL, "paper"), tmp_path, sets=("kvasir",), images=100)
-    ours = cell(compare("polyps", "paper", REAL, tmp_path), "M2SNet", "Kvasir")
+    ours = cell(tables.open("polyps", "paper", REAL, tmp_path).table(), "M2SNet", "Kvasir")
     assert (ours["data"], ours["reason"]) == ("real", "1 of 3 seeds so far")
 
 
 def test_a_test_set_that_was_not_there(tmp_path):
     found = tuple(name for name in SETS if name not in ("etis", "cvc300"))
     finish(run_of("M2SNet", REAL), tmp_path, sets=found, missing=("etis",))
-    table = compare("polyps", "smoke", REAL, tmp_path)
+    table = tables.open("polyps", "smoke", REAL, tmp_path).table()
     etis, forgotten = cell(table, "M2SNet", "ETIS"), cell(table, "M2SNet", "CVC-300")
     assert (etis["status"], etis["reason"]) == ("not run", f"not run: {MISSING}")
     assert forgotten["status"] == "not run" and "was not scored on this set" in forgotten["reason"]
@@ -126,30 +128,30 @@ def test_no_number_without_a_whole_score_file(tmp_path, damage):
     else:
         scores.write_text("\n".join(scores.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(InputError, match=r"scores\.csv .*delete the record"):
-        compare("polyps", "smoke", "phantom", tmp_path)
+        tables.open("polyps", "smoke", "phantom", tmp_path).table()
 
 
 def test_a_half_written_run_is_not_a_result(tmp_path):
     folder = finish(run_of("M2SNet"), tmp_path)
     folder.rename(folder.with_name(folder.name + ".partial"))
-    assert not (compare("polyps", "smoke", "phantom", tmp_path)["status"] == "measured").any()
+    assert not (tables.open("polyps", "smoke", "phantom", tmp_path).table()["status"] == "measured").any()
 
 
 def test_percent(tmp_path, monkeypatch):
     """Ours is given in the paper's unit."""
     monkeypatch.setattr(published, "load_table", lambda name, load=published.load_table: load(name).assign(unit="%"))
     finish(run_of("M2SNet"), tmp_path, dice=0.6)
-    table = compare("polyps", "smoke", "phantom", tmp_path)
+    table = tables.open("polyps", "smoke", "phantom", tmp_path).table()
     assert cell(table, "M2SNet", "Kvasir")["ours"] == pytest.approx(60)
 
 
 def test_names_that_do_not_exist(tmp_path):
     with pytest.raises(InputError, match="unknown study 'polyp': did you mean polyps"):
-        compare("polyp", "smoke", "phantom", tmp_path)
+        tables.open("polyp", "smoke", "phantom", tmp_path).table()
     with pytest.raises(InputError, match="unknown profile"):
-        compare("polyps", "tiny", "phantom", tmp_path)
+        tables.open("polyps", "tiny", "phantom", tmp_path).table()
     with pytest.raises(InputError, match="unknown row of study polyps 'M2Net'"):
-        comparisons.gaps("polyps", "M2Net", "MSNet", "mDice", "smoke", "phantom", tmp_path)
+        tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2Net", "MSNet", "mDice")
 
 
 def test_versus_holds_every_published_cell_once(tmp_path):
@@ -202,25 +204,24 @@ def test_reprints_are_the_same_tables():
 def test_wide_marks_every_kind_of_cell(tmp_path, three_seeds):
     for seed, dice in enumerate((0.5, 0.6)):
         finish(run_of("M2SNet", seed=seed), tmp_path, dice)
-    table = compare("polyps", "smoke", "phantom", tmp_path)
+    table = tables.open("polyps", "smoke", "phantom", tmp_path).table()
     shown = wide_table(table[table["metric"].isin(["mDice", "MAE"])])
     assert shown.shape == (9, 10) and list(shown.index) == list(POLYPS.rows)
     assert shown.columns.names[0] == "ours, on made-up images (the paper's, on the real sets)"
     assert shown.loc["M2SNet", ("made-up Kvasir", "mDice")] == "0.550 ± 0.071 (0.912)"
     assert shown.loc["MSNet", ("made-up Kvasir", "mDice")] == "not run (0.907)"
     assert shown.loc["UTNet", ("made-up ColonDB", "mDice")] == "not run (0.676?)"
-    videos = wide_table(compare("videos", "smoke", "phantom", tmp_path))
+    videos = wide_table(tables.open("videos", "smoke", "phantom", tmp_path).table())
     assert videos.loc["PNS-Net", ("made-up CVC-300-TV", "mDice")] == "– (0.863)"
-    real = wide_table(compare("polyps", "smoke", REAL, tmp_path))
+    real = wide_table(tables.open("polyps", "smoke", REAL, tmp_path).table())
     assert real.columns.names[0] == "ours (the paper's)" and ("Kvasir", "mDice") in real.columns
 
 
 def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
     finish(run_of("M2SNet"), tmp_path)
     finish(run_of("U-Net"), tmp_path)
-    table = compare("polyps", "smoke", "phantom", tmp_path)
-    found = [record for row in finished_records("polyps", "smoke", "phantom", tmp_path).values() for record in row]
-    line = settings_line("smoke", "phantom", found)
+    book = tables.open("polyps", "smoke", "phantom", tmp_path)
+    table, line = book.table(), describe_settings(book)
     for part in ("smoke", "made-up images", "unet, m2snet", "test_efficientnet", "64 px", "2 epochs", "seed 0"):
         assert part in line
     assert (
@@ -237,8 +238,11 @@ def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
     assert r"\toprule" in written[2].read_text() and f"% {line}" in written[2].read_text()
 
 
-def test_settings_line_before_anything_ran():
-    assert settings_line("lab", REAL, []) == "Profile lab, real data sets: nothing has been run yet."
+def test_settings_before_anything_ran(tmp_path):
+    assert (
+        describe_settings(tables.open("polyps", "lab", REAL, tmp_path))
+        == "Profile lab, real data sets: nothing has been run yet."
+    )
 
 
 def scores(values, dataset="kvasir"):
@@ -250,7 +254,7 @@ def test_bootstrap_of_equal_networks_contains_zero():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.4, 0.9, 100)
     a, b = (pd.concat([scores(truth + rng.normal(0, 0.05, 100)), scores(truth, "etis")]) for _ in "ab")
-    found = comparisons.paired_bootstrap(a, b)
+    found = bootstrap_pairs(a, b)
     assert list(found.index) == ["kvasir", "etis"]
     assert found.loc["kvasir", "low"] < 0 < found.loc["kvasir", "high"] and 0.02 < found.loc["kvasir", "share"] < 0.98
     assert found.loc["etis", ["difference", "low", "high", "share"]].tolist() == [0, 0, 0, 0.5]
@@ -260,36 +264,36 @@ def test_bootstrap_finds_a_known_difference():
     rng = np.random.default_rng(1)
     truth, noise = rng.uniform(0.2, 0.9, 200), rng.normal(0, 0.1, 200)
     a, b = scores(truth + 0.03 + noise), scores(truth)
-    found = comparisons.paired_bootstrap(a, b).loc["kvasir"]
+    found = bootstrap_pairs(a, b).loc["kvasir"]
     assert found["difference"] == pytest.approx(0.03 + noise.mean())
     error = noise.std() / np.sqrt(200)  # of the mean; a percentile interval is about 1.96 of them to each side
     assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert found["low"] < found["difference"] < found["high"] and found["share"] > 0.99
-    swapped = comparisons.paired_bootstrap(b, a).loc["kvasir"]
+    swapped = bootstrap_pairs(b, a).loc["kvasir"]
     assert swapped[["low", "high"]].tolist() == pytest.approx([-found["high"], -found["low"]])
-    shuffled = comparisons.paired_bootstrap(a, b.sample(frac=1, random_state=0)).loc["kvasir"]  # pairs go by name
+    shuffled = bootstrap_pairs(a, b.sample(frac=1, random_state=0)).loc["kvasir"]  # pairs go by name
     assert shuffled.tolist() == pytest.approx(found.tolist())
 
 
 def test_bootstrap_needs_the_same_images():
     with pytest.raises(InputError, match="not scored on the same images"):
-        comparisons.paired_bootstrap(scores([0.1, 0.2, 0.3]), scores([0.1, 0.2]))
+        bootstrap_pairs(scores([0.1, 0.2, 0.3]), scores([0.1, 0.2]))
     with pytest.raises(InputError, match="not scored on the same images"):
-        comparisons.paired_bootstrap(scores([]), scores([]))
+        bootstrap_pairs(scores([]), scores([]))
     with pytest.raises(InputError, match="unknown metric 'mdice': did you mean mDice"):
-        comparisons.paired_bootstrap(scores([0.1]), scores([0.1]), "mdice")
+        bootstrap_pairs(scores([0.1]), scores([0.1]), "mdice")
 
 
 def test_gaps_beside_the_papers(tmp_path):
     found = ("clinicdb", "kvasir", "colondb")
     finish(run_of("M2SNet"), tmp_path, dice=0.6, sets=found)
-    assert comparisons.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path).empty
+    assert tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2SNet", "MSNet", "mDice").empty
     finish(run_of("MSNet"), tmp_path, dice=0.5, sets=found[1:])
-    gaps = comparisons.gaps("polyps", "M2SNet", "MSNet", "mDice", "smoke", "phantom", tmp_path)
+    gaps = tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2SNet", "MSNet", "mDice")
     assert list(gaps.index) == ["Kvasir", "ColonDB"]
     assert gaps.loc["Kvasir", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
     assert gaps.loc["Kvasir", "paper"] == pytest.approx(0.912 - 0.907) and gaps.loc["Kvasir", "images"] == 4
-    errors = comparisons.gaps("polyps", "M2SNet", "MSNet", "MAE", "smoke", "phantom", tmp_path)
+    errors = tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2SNet", "MSNet", "MAE")
     assert errors.loc["ColonDB", "difference"] == pytest.approx(-0.1)  # ours is 0.6 against 0.5: worse
     assert errors.loc["ColonDB", "paper"] == pytest.approx(0.041 - 0.038)
 
@@ -297,32 +301,32 @@ def test_gaps_beside_the_papers(tmp_path):
 def test_the_order_of_print_holds_is_reversed_or_undecided(tmp_path):
     for row, dice in (("M2SNet", 0.6), ("MSNet", 0.7), ("U-Net", 0.6)):
         finish(run_of(row), tmp_path, dice, sets=("kvasir",), images=20)
-    told = "polyps", "mDice", "smoke", "phantom", tmp_path
-    verdicts = comparisons.ordering(*told).set_index(["row", "other"])["verdict"].to_dict()
+    book = tables.open("polyps", "smoke", "phantom", tmp_path)
+    verdicts = book.ordering("mDice").set_index(["row", "other"])["verdict"].to_dict()
     assert verdicts == {
         ("M2SNet", "MSNet"): "reversed",
         ("MSNet", "U-Net"): "holds",
         ("M2SNet", "U-Net"): "undecided",
     }
-    assert comparisons.sentence(*told).startswith("The paper's ordering holds in part (mDice, made-up images")
-    assert "of 3 printed differences between 3 rows on 1 test set, 1 have the same" in comparisons.sentence(*told)
+    assert book.sentence("mDice").startswith("The paper's ordering holds in part (mDice, made-up images")
+    assert "of 3 printed differences between 3 rows on 1 test set, 1 have the same" in book.sentence("mDice")
 
 
 def test_sets_that_a_table_does_not_print_are_judged_by_those_that_it_does(tmp_path):
     kernels = STUDIES["kernels"]
     three, one = (kernels.runs(f"M2SNet (kernel scales {k})", "full", REAL)[0] for k in ("1,3,5", "1"))
     finish(three, tmp_path, 0.6, sets=("kvasir",), images=20), finish(one, tmp_path, 0.5, sets=("kvasir",), images=20)
-    pair = comparisons.ordering("kernels", "mDice", "full", REAL, tmp_path).iloc[0]
+    pair = tables.open("kernels", "full", REAL, tmp_path).ordering("mDice").iloc[0]
     assert (pair["dataset"], pair["beside"], pair["verdict"]) == ("Kvasir", "ETIS", "holds")
     assert pair["paper"] == pytest.approx(0.749 - 0.719)  # of ETIS, the only polyp set in Table 13
-    told = comparisons.against("M2SNet (kernel scales 1)", "kernels", "mDice", "full", REAL, tmp_path)
+    told = tables.open("kernels", "full", REAL, tmp_path).differences("M2SNet (kernel scales 1)", "mDice")
     assert told.to_dict() == {"Kvasir": {"M2SNet (kernel scales 1,3,5)": "+0.100 [+0.100, +0.100]"}}
-    text = comparisons.sentence("kernels", "mDice", "full", REAL, tmp_path)
+    text = tables.open("kernels", "full", REAL, tmp_path).sentence("mDice")
     assert "(1 on sets that the table does not print: Kvasir by the printed differences on ETIS)" in text
     assert STUDIES["lung"].beside("COVID-SemiSeg") == ("Lung infection",)
 
 
 def test_cells_that_a_table_does_not_print_have_the_unit_of_its_scores_not_of_its_gains():
-    cells = _cells(STUDIES["styles"], "paper", "phantom")
+    cells = _cells(tables.open("styles", "paper", "phantom"))
     extra = cells[(cells["dataset"] == "Kvasir") & (cells["metric"] == "mDice")]
     assert len(extra) == len(STUDIES["styles"].rows) and set(extra["unit"]) == {""}

@@ -13,9 +13,10 @@ import pytest
 from safetensors.torch import save_file
 
 from m2s import data as datasets
+from m2s import tables
 from m2s.runs.build import build_network
-from m2s.runs.plan import STUDIES
 from m2s.runs.store import MODEL, RECORD, SCORES, run_folder
+from m2s.studies import STUDIES
 from m2s.tables import plots, predictions
 
 
@@ -54,14 +55,14 @@ def texts(fig):
 
 
 def test_bars_show_ours_the_papers_and_what_is_not_run():
-    fig = plots.bars(table())
+    fig = plots.draw_bars(table())
     assert [ax.get_title() for ax in fig.axes] == ["one\nmDice", "two\nmDice", "one\nMAE", "two\nMAE"]
     first = fig.axes[0]
     assert [p.get_width() for p in first.patches[:2]] == pytest.approx([0.6, 0.7])
     assert [t.get_text() for t in first.get_yticklabels()] == ["A", "B", "C"]  # D is published only
     assert texts(fig) == ["not run"] * 4
     assert [t.get_text() for t in fig.legends[0].get_texts()] == ["ours", "the paper's"]
-    unasked = plots.bars(table().assign(paper=np.nan))
+    unasked = plots.draw_bars(table().assign(paper=np.nan))
     assert [t.get_text() for t in unasked.legends[0].get_texts()] == ["ours"]
     diamonds = next(line for line in first.lines if line.get_marker() == "D")
     assert list(diamonds.get_xdata()) == pytest.approx([0.66, 0.77, 0.88])
@@ -72,20 +73,20 @@ def test_bars_show_ours_the_papers_and_what_is_not_run():
 
 
 def test_bars_of_one_data_set_in_percent():
-    fig = plots.bars(table("%"), ["mDice", "MAE"], ["one"], ["A", "D"])
+    fig = plots.draw_bars(table("%"), ["mDice", "MAE"], ["one"], ["A", "D"])
     assert [ax.get_title() for ax in fig.axes] == ["mDice", "MAE"] and fig.get_suptitle() == "one"
     assert fig.axes[0].get_xlim() == (0, 100) and texts(fig) == ["published only"] * 2
     alone = table().query("row != 'D' or dataset != 'two'")  # no cell at all is not a cell that was not run
-    assert texts(plots.bars(alone, ["mDice"], rows=["A", "D"])) == ["published only", "not measured"]
+    assert texts(plots.draw_bars(alone, ["mDice"], rows=["A", "D"])) == ["published only", "not measured"]
 
 
 def test_a_measured_zero_is_written_where_no_bar_can_be_seen():
     zero = table().assign(ours=lambda t: t["ours"].mask(t["row"] == "A", 0.0))
-    assert texts(plots.bars(zero, ["mDice"], ["one"])) == ["0.000", "not run"]
+    assert texts(plots.draw_bars(zero, ["mDice"], ["one"])) == ["0.000", "not run"]
 
 
 def test_made_up_images_are_named():
-    fig = plots.bars(table(made_up=True))
+    fig = plots.draw_bars(table(made_up=True))
     assert fig.axes[0].get_title() == "made-up one\nmDice"
     assert "the paper's, on the real sets" in [t.get_text() for t in fig.legends[0].get_texts()]
 
@@ -94,15 +95,15 @@ def test_nothing_measured_gives_nothing(tmp_path, capsys):
     waiting = table().query("status == 'not run'")
     costs = pd.Series({"C": 1.0}, name="cost")
     empty = pd.DataFrame(columns=["dataset", "image", "mDice"])
-    assert plots.bars(waiting) is None
-    assert plots.accuracy_against_cost(waiting, costs, "mDice") is None
-    assert plots.gap_plot({("A", "B"): pd.DataFrame()}, "mDice") is None
-    assert plots.ordering_plot(ordering().iloc[:0], "mDice") is None
-    assert plots.scatter_of_two(empty, scores([0.1]), "mDice") is None
-    assert plots.scores("polyps", "M2SNet", "smoke", "phantom", tmp_path).empty
-    assert plots.qualitative("polyps", ["M2SNet"], "smoke", "phantom", results=tmp_path) is None
-    assert plots.failures("polyps", "M2SNet", "smoke", "phantom", results=tmp_path) is None
-    plots.show(None, "20_bars", "smoke", "phantom")
+    assert plots.draw_bars(waiting) is None
+    assert plots.draw_accuracy_against_cost(waiting, costs, "mDice") is None
+    assert plots.draw_gaps({("A", "B"): pd.DataFrame()}, "mDice") is None
+    assert plots.draw_ordering(ordering().iloc[:0], "mDice") is None
+    assert plots.draw_scatter(empty, scores([0.1]), "mDice") is None
+    assert tables.open("polyps", "smoke", "phantom", tmp_path).scores("M2SNet").empty
+    assert tables.open("polyps", "smoke", "phantom", tmp_path).predictions(["M2SNet"]) is None
+    assert tables.open("polyps", "smoke", "phantom", tmp_path).failures("M2SNet") is None
+    tables.open("polyps", "smoke", "phantom", tmp_path).show(None, "20_bars")
     assert "not run yet" in capsys.readouterr().out
 
 
@@ -112,14 +113,14 @@ def gaps():
 
 
 def test_gaps_have_intervals_and_the_papers_gap():
-    fig = plots.gap_plot({("A", "B"): gaps(), ("A", "C"): pd.DataFrame()}, "mDice", made_up=True)
+    fig = plots.draw_gaps({("A", "B"): gaps(), ("A", "C"): pd.DataFrame()}, "mDice", made_up=True)
     assert [ax.get_title() for ax in fig.axes] == ["A − B"]
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["made-up one", "made-up two"]
     ends = [c.get_segments()[0] for c in fig.axes[0].collections]
     assert [x for line in ends for x, _ in line] == pytest.approx([0.01, 0.03, -0.04, 0.02])
     assert fig.axes[0].get_ylim() == (1.5, -0.5)  # the first on top
     assert [t.get_text() for t in fig.legends[0].get_texts()][1] == "the paper's, on the real sets"
-    alone = plots.gap_plot({("A", "B"): gaps().assign(paper=np.nan)}, "mDice")
+    alone = plots.draw_gaps({("A", "B"): gaps().assign(paper=np.nan)}, "mDice")
     assert [t.get_text() for t in alone.legends[0].get_texts()] == ["ours, 95 % of the draws"]
 
 
@@ -130,7 +131,7 @@ def ordering():
 
 
 def test_orderings_are_coloured_by_verdict():
-    fig = plots.ordering_plot(ordering(), "mDice")
+    fig = plots.draw_ordering(ordering(), "mDice")
     assert [ax.get_title() for ax in fig.axes] == ["one", "two"]
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["A − B", "C − A"]
     assert [t.get_text() for t in fig.legends[0].get_texts()] == ["holds", "reversed", "undecided", "the paper's"]
@@ -139,7 +140,7 @@ def test_orderings_are_coloured_by_verdict():
 
 
 def test_an_ordering_turned_to_one_row():
-    fig = plots.ordering_plot(ordering(), "mDice", row="A")
+    fig = plots.draw_ordering(ordering(), "mDice", row="A")
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["− B", "− C"]
     ends = [c.get_segments()[0] for c in fig.axes[0].collections]
     assert [x for line in ends for x, _ in line] == pytest.approx([0.01, 0.03, 0.01, 0.05])
@@ -149,14 +150,14 @@ def test_an_ordering_turned_to_one_row():
 
 def test_accuracy_against_cost():
     costs = pd.Series({"A": 9.0, "B": 17.5, "D": 40.0}, name="multiply-adds (G)")
-    ax = plots.accuracy_against_cost(table(), costs, "mDice").axes[0]
+    ax = plots.draw_accuracy_against_cost(table(), costs, "mDice").axes[0]
     ours, paper = ax.lines
     assert list(ours.get_xdata()) == [9, 17.5, 40] and list(ours.get_ydata()[:2]) == pytest.approx([0.6, 0.7])
     assert np.isnan(ours.get_ydata()[2]) and paper.get_ydata()[2] == pytest.approx(0.99)
     assert ax.get_xlabel() == "multiply-adds (G)" and ax.get_xscale() == "log"
     missing = table()
     missing.loc[(missing["row"] == "A") & (missing["dataset"] == "two"), "ours"] = np.nan
-    ours = plots.accuracy_against_cost(missing, costs, "mDice").axes[0].lines[0]
+    ours = plots.draw_accuracy_against_cost(missing, costs, "mDice").axes[0].lines[0]
     assert np.isnan(ours.get_ydata()[0])  # a mean over one set is not a mean over two
 
 
@@ -167,11 +168,11 @@ def scores(values, dataset="one"):
 
 def test_scatter_pairs_by_name():
     a, b = scores([0.9, 0.8, 0.1, 0.5]), scores([0.5, 0.7, 0.2]).iloc[::-1]
-    ax = plots.scatter_of_two(a, b, "mDice", ("A", "B")).axes[0]
+    ax = plots.draw_scatter(a, b, "mDice", ("A", "B")).axes[0]
     points = sorted(map(tuple, np.asarray(ax.collections[0].get_offsets()).tolist()))
     assert points == [(0.2, 0.1), (0.5, 0.9), (0.7, 0.8)]
     assert ax.get_title() == "A better on 67% of 3 images" and ax.get_ylabel() == "mDice of A"
-    assert plots.scatter_of_two(a, b, "MAE", ("A", "B")).axes[0].get_title().startswith("A better on 33%")
+    assert plots.draw_scatter(a, b, "MAE", ("A", "B")).axes[0].get_title().startswith("A better on 33%")
 
 
 @pytest.fixture(scope="module")
@@ -196,44 +197,44 @@ def finished(tmp_path_factory):
 
 
 def test_scores_of_a_row(finished):
-    found = plots.scores("polyps", "M2SNet", "smoke", "phantom", finished)
+    found = tables.open("polyps", "smoke", "phantom", finished).scores("M2SNet")
     assert list(found["dataset"].unique()) == list(STUDIES["polyps"].datasets)[:2] and len(found) == 6
-    assert plots.scatter_of_two(found, found, "mDice").axes[0].get_title().startswith("a better on 0% of 6")
+    assert plots.draw_scatter(found, found, "mDice").axes[0].get_title().startswith("a better on 0% of 6")
 
 
 def test_qualitative_chooses_the_median_and_the_worst(finished):
     rows = ["U-Net", "MSNet", "M2SNet"]  # the first has no run here
-    fig = plots.qualitative("polyps", rows, "smoke", "phantom", results=finished)
+    fig = tables.open("polyps", "smoke", "phantom", finished).predictions(rows)
     titles = np.array([ax.get_title() for ax in fig.axes]).reshape(-1, 4)
     assert titles.shape == (4, 4)  # two sets, median and worst; image, mask and two networks
     assert [title.partition("\n")[0] for title in titles[:2, 0]] == ["ColonDB, median", "ColonDB, worst"]
     assert titles[0, 2].startswith("MSNet\nmDice 0.") and titles[0, 3].startswith("M2SNet\nmDice 0.")
-    two = [plots.scores("polyps", row, "smoke", "phantom", finished) for row in rows[1:]]
+    two = [tables.open("polyps", "smoke", "phantom", finished).scores(row) for row in rows[1:]]
     mean = pd.concat(two).query("dataset == 'colondb'").groupby("image")["mDice"].mean().sort_values()
     assert [title.partition("\n")[2].replace("\n", "") for title in titles[:2, 0]] == [mean.index[1], mean.index[0]]
     unknown = {"colondb": ["no such image"]}
-    assert plots.qualitative("polyps", rows, "smoke", "phantom", unknown, results=finished) is None
-    one = plots.qualitative("polyps", rows, "smoke", "phantom", {"colondb": [mean.index[2]]}, results=finished)
+    assert tables.open("polyps", "smoke", "phantom", finished).predictions(rows, unknown) is None
+    one = tables.open("polyps", "smoke", "phantom", finished).predictions(rows, {"colondb": [mean.index[2]]})
     assert len(one.axes) == 4
 
 
 def test_failures_are_the_worst_first(finished):
-    fig = plots.failures("polyps", "M2SNet", "smoke", "phantom", count=5, results=finished)
+    fig = tables.open("polyps", "smoke", "phantom", finished).failures("M2SNet", count=5)
     shown = [float(ax.get_title().rpartition(" ")[2]) for ax in fig.axes if ax.get_title()]
-    found = plots.scores("polyps", "M2SNet", "smoke", "phantom", finished)["mDice"]
+    found = tables.open("polyps", "smoke", "phantom", finished).scores("M2SNet")["mDice"]
     assert shown == pytest.approx(sorted(found)[:5], abs=0.006) and len(fig.axes) == 8
 
 
 def test_without_a_checkpoint_or_the_images_nothing_is_drawn(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions.runs, "MODEL", "gone.safetensors")
-    assert plots.qualitative("polyps", ["M2SNet"], "smoke", "phantom", results=finished) is None
+    monkeypatch.setattr(predictions, "MODEL", "gone.safetensors")
+    assert tables.open("polyps", "smoke", "phantom", finished).predictions(["M2SNet"]) is None
     monkeypatch.undo()
 
     def absent(*_):
         raise predictions.InputError("not found")
 
-    monkeypatch.setattr(predictions, "_load_images", absent)
-    assert plots.failures("polyps", "M2SNet", "smoke", "phantom", results=finished) is None
+    monkeypatch.setattr(predictions, "load_images", absent)
+    assert tables.open("polyps", "smoke", "phantom", finished).failures("M2SNet") is None
 
 
 def test_show_marks_and_keeps(tmp_path, monkeypatch, capsys):
@@ -245,6 +246,6 @@ def test_show_marks_and_keeps(tmp_path, monkeypatch, capsys):
         ("some/folder", "real", False, "figures"),
     ):
         fig = plt.figure()
-        plots.show(fig, f"20_{patients}", "smoke", data, patients)
+        tables.open("polyps", "smoke", data).show(fig, f"20_{patients}", patients)
         assert (tmp_path / f"smoke-{kind}" / folder / f"20_{patients}.png").is_file()
         assert [t.get_text() for t in fig.texts] == (["made-up images"] if kind == "phantom" else [])

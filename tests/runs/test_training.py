@@ -122,12 +122,13 @@ SCRIPT = """
     import m2s
     from m2s import data
     from m2s.losses import SegmentationLoss
-    from m2s.training import Recipe, train
+    from m2s.runs.train import train
+    from m2s.studies.recipe import Recipe
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = m2s.create_model("m2snet", encoder="test_efficientnet", pretrained=False)
     recipe = Recipe(size=64, epochs=int(sys.argv[2]), batch_size=4, seed=3)
-    tensors = data.TensorSet(data.load("kvasir", "train", root="phantom", limit=6), 64, "m2snet", 3)
+    tensors = data.TensorSet(data.load_images("kvasir", "train", root="phantom", limit=6), 64, "m2snet", 3)
     train(model, SegmentationLoss(), tensors, recipe, Path(sys.argv[1]))
     torch.save(model.state_dict(), Path(sys.argv[1]) / "end.pt")
 """

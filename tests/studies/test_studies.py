@@ -6,8 +6,10 @@ import pytest
 
 from m2s import weights
 from m2s.errors import InputError
-from m2s.runs.plan import PROFILES, STUDIES, batch_runs, find_run, lacking, list_runs, notebook_runs
-from m2s.studies import published
+from m2s.runs.plan import batch_runs, find_lack, find_run, list_runs, notebook_runs
+from m2s.studies import STUDIES, published
+from m2s.studies.profiles import PROFILES
+from m2s.studies.study import Row
 
 ELSEWHERE = {"", "Polyp", "BTCV Avg", "CVC-300 (912 images)"}
 """Printed columns that are no scores of a test set (costs, an average), or of images that nobody has a list of."""
@@ -19,7 +21,7 @@ def test_studies_stand_on_the_published_tables(study):
     table = published.load_table(chosen.published)
     printed = list(dict.fromkeys(table["row"]))
     assert list(chosen.rows)[: len(printed)] == printed  # rows of ours may follow
-    assert all(not isinstance(chosen.rows[row], str) for row in list(chosen.rows)[len(printed) :])
+    assert all(isinstance(chosen.rows[row], Row) for row in list(chosen.rows)[len(printed) :])
     assert set(table["dataset"]) <= set(chosen.datasets.values()) | ELSEWHERE
     assert set(chosen.metrics) <= set(table["metric"])
 
@@ -57,7 +59,7 @@ def test_small_profiles_take_stand_ins_and_few_rows():
     backbones = STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "lab", "phantom")[0]
     assert (backbones.encoder, backbones.pretrained) == ("pvt_v2_b0", False)
     assert STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "paper", "real")[0].encoder == "pvt_v2_b4"
-    assert STUDIES["videos"].why_not("PraNet", "lab", "phantom", "videos") == (
+    assert str(STUDIES["videos"].why_not("PraNet", "lab", "phantom", "videos")) == (
         "not run: the profile lab trains 3 rows of this table"
     )
 
@@ -96,10 +98,10 @@ def test_batches_hold_every_run_once_and_one_kind_each():
 def test_what_is_lacking_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "available", lambda name: name != "convnext_base")
     backbones = STUDIES["backbones"].runs("M2SNet (ConvNeXt-B)", "paper", "phantom")[0]
-    assert lacking(backbones, "phantom").startswith("not run: no pretrained weights of convnext_base")
+    assert find_lack(backbones, "phantom").startswith("not run: no pretrained weights of convnext_base")
     (tmp_path / "note.txt").touch()
     run = STUDIES["oct"].runs("IIAU-Segmentors", "full", str(tmp_path))[0]
-    assert lacking(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
+    assert find_lack(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
     with pytest.raises(InputError, match="nothing to run with profile full: Kvasir-SEG not found in the data folder"):
         list_runs("full", str(tmp_path))
 

@@ -1,0 +1,158 @@
+"""The tasks of the papers: what a network is trained on, and which test sets the tables print."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network is trained and tested on.
+
+    ``train_sets`` are data sets, or ``"name/split"`` where the split is not "train". ``datasets`` maps what the score
+    files call a test set to the name in the printed tables; a set of several classes is scored class by class, as
+    ``"name:class"``. ``splits`` names the split to test on where it is not "test". In a cross-validation of ``folds``,
+    ``{fold}`` in a split stands for 1, 2, …. An ``extra`` task is in no printed table: it is run on real data only.
+    """
+
+    title: str
+    train_sets: tuple[str, ...]
+    datasets: dict[str, str]
+    splits: dict[str, str] = field(default_factory=dict)
+    folds: int = 1
+    num_classes: int = 1
+    extra: bool = False
+
+    def sets(self, fold: int, scored: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1.
+
+        ``scored`` are the printed names of the data sets to score; all of them if it has none of this task's.
+        """
+        chosen = [ours for ours, theirs in self.datasets.items() if theirs in scored] or self.datasets
+        names = dict.fromkeys(label.split(":")[0] for label in chosen)
+        test_sets = (f"{name}/{self.splits[name]}" if name in self.splits else name for name in names)
+        return {
+            "train_sets": tuple(name.format(fold=fold) for name in self.train_sets),
+            "test_sets": tuple(name.format(fold=fold) for name in test_sets),
+        }
+
+
+TASKS = {
+    "polyps": Task(
+        "image polyps",
+        train_sets=("kvasir", "clinicdb"),
+        datasets={
+            "colondb": "ColonDB",
+            "etis": "ETIS",
+            "kvasir": "Kvasir",
+            "cvc300": "CVC-300",
+            "clinicdb": "ClinicDB",
+        },
+    ),
+    "videos": Task(
+        "video polyps",
+        train_sets=("cvc300tv", "cvc612v", "cvc612t"),
+        datasets={"cvc300tv": "CVC-300-TV", "cvc612v": "CVC-612-V", "cvc612t": "CVC-612-T"},
+    ),
+    "lung": Task("lung infection", train_sets=("lung",), datasets={"lung": "Lung infection"}),
+    "covid": Task(
+        "lung infection, COVID-SemiSeg",
+        train_sets=("covidsemiseg",),
+        datasets={"covidsemiseg": "COVID-SemiSeg"},
+        extra=True,
+    ),
+    "breast": Task(
+        "breast tumours",
+        train_sets=("busi/fold{fold}-train",),
+        datasets={"busi": "BUSI"},
+        splits={"busi": "fold{fold}-test"},
+        folds=4,
+    ),
+    "oct": Task(
+        "retinal layers",
+        train_sets=("goals",),
+        datasets={"goals:RNFL": "GOALS RNFL", "goals:GCIPL": "GOALS GCIPL", "goals:choroid": "GOALS Choroid"},
+        num_classes=4,
+    ),
+}
+"""The four tasks of the papers, and Inf-Net's small public lung set, which anyone can get."""
+
+
+JOINT = Task(
+    "polyps, lung infection and breast tumours at once",
+    train_sets=("kvasir", "clinicdb", "lung", "busi/fold1-train"),
+    datasets={"lung": "Lung infection", "busi": "Breast lesion", "kvasir": "Kvasir", "clinicdb": "ClinicDB"},
+    splits={"busi": "fold1-test"},
+)
+"""One network for three tasks. The paper does not say which polyp images its column "Polyp" counts."""
+
+
+def _thirds(name: str, title: str, printed: str) -> Task:
+    """One of the three sets with three random 70/30 splits."""
+    return Task(
+        title,
+        train_sets=(f"{name}/lgmsnet{{fold}}-train",),
+        datasets={name: printed},
+        splits={name: "lgmsnet{fold}-test"},
+        folds=3,
+    )
+
+
+LGMSNET_TASKS = {
+    "busi3": _thirds("busi", "breast tumours, three splits", "BUSI"),
+    "tnscui": _thirds("tnscui", "thyroid nodules", "TNSCUI"),
+    "isic2018": _thirds("isic2018", "skin lesions", "ISIC 2018"),
+    "kvasir": Task("polyps, Kvasir alone", train_sets=("kvasir",), datasets={"kvasir": "Kvasir"}),
+}
+"""The 2-D sets of the paper. It splits Kvasir as DUCK-Net does, without a list; here it is PraNet's 900 and 100."""
+
+
+def _unseen(home: str, name: str, printed: str, split: str = "all") -> Task:
+    """The same training as at home, scored on another set."""
+    title = f"{LGMSNET_TASKS[home].title} → {printed}"
+    return replace(LGMSNET_TASKS[home], title=title, datasets={name: printed}, splits={name: split})
+
+
+UNSEEN = {
+    "bus": _unseen("busi3", "bus", "BUS"),
+    "tucc": _unseen("tnscui", "tucc", "TUCC"),
+    "ph2": _unseen("isic2018", "ph2", "PH2"),
+    "kvasir": _unseen("kvasir", "cvc300", "CVC-300 (60 images)", "test"),
+}
+"""Trained on one set, tested on another: the networks of :data:`LGMSNET_TASKS`. The paper tests on all 912 images of
+EndoScene as CVC-300, here it is the 60 of them that PraNet's lists call so."""
+
+ORGANS = {
+    "spleen": "Spl",
+    "right kidney": "RKid",
+    "left kidney": "LKid",
+    "gallbladder": "Gall",
+    "oesophagus": "Eso",
+    "liver": "Liv",
+    "stomach": "Sto",
+    "aorta": "Aor",
+    "inferior vena cava": "IVC",
+    "portal and splenic veins": "Veins",
+    "pancreas": "Pan",
+}
+VOLUMES = {
+    "hippocampus": Task(
+        "hippocampus",
+        train_sets=("hippocampus",),
+        datasets={f"hippocampus:{part}": f"Hippocampus, {part}" for part in ("anterior", "posterior")},
+        num_classes=3,
+    ),
+    "kits23": Task(
+        "kidneys, tumours and cysts",
+        train_sets=("kits23",),
+        datasets={f"kits23:{part}": f"KiTS23, {part}" for part in ("kidney", "tumour", "cyst")},
+        num_classes=4,
+        extra=True,
+    ),
+}
+BTCV = Task(
+    "abdominal organs",
+    train_sets=("btcv",),
+    datasets={f"btcv:{ours}": f"BTCV {theirs}" for ours, theirs in ORGANS.items()},
+    num_classes=14,
+    extra=True,
+)

@@ -1,0 +1,99 @@
+"""A study's book: its table beside the paper's, its comparisons, its pictures, and what a notebook shows of them."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from m2s import figures
+from m2s.data.imageset import ImageSet
+from m2s.paths import data_label
+from m2s.tables.cells import compare
+from m2s.tables.comparisons import describe_ordering, find_gaps, find_ordering, list_differences
+from m2s.tables.predictions import draw_failures, draw_predictions
+from m2s.tables.results import Results
+from m2s.tables.text import describe_settings, list_reasons, write_table
+
+
+class Book(Results):
+    """What a notebook shows of one study: ``book = m2s.tables.open("kernels", profile, data)``.
+
+    Score files are read once, when they are first asked for; open the book again after more has been run.
+    """
+
+    def table(self) -> pd.DataFrame:
+        """The study's table in long form, ours beside the paper's: :func:`m2s.tables.cells.compare`."""
+        return compare(self)
+
+    def gaps(self, row: str, other: str, metric: str = "mDice") -> pd.DataFrame:
+        """How far a row is ahead of another on each set: :func:`m2s.tables.comparisons.find_gaps`."""
+        return find_gaps(self, row, other, metric)
+
+    def differences(self, reference: str, metric: str = "mDice") -> pd.DataFrame:
+        """Every other row less ``reference``, as text: :func:`m2s.tables.comparisons.list_differences`."""
+        return list_differences(self, reference, metric)
+
+    def ordering(self, metric: str = "mDice") -> pd.DataFrame:
+        """Does the paper's order of each pair of rows hold? :func:`m2s.tables.comparisons.find_ordering`."""
+        return find_ordering(self, metric)
+
+    def sentence(self, metric: str = "mDice") -> str:
+        """The answer to that in words: :func:`m2s.tables.comparisons.describe_ordering`."""
+        return describe_ordering(self, metric)
+
+    def predictions(
+        self, rows: Sequence[str], images: Mapping[str, Sequence[str]] | None = None, metric: str = "mDice"
+    ) -> Figure | None:
+        """Images with the predictions of some rows: :func:`m2s.tables.predictions.draw_predictions`."""
+        return draw_predictions(self, rows, images, metric)
+
+    def failures(self, row: str, count: int = 8, metric: str = "mDice") -> Figure | None:
+        """The images on which a row scores worst: :func:`m2s.tables.predictions.draw_failures`."""
+        return draw_failures(self, row, count, metric)
+
+    def report(self, table: pd.DataFrame | None = None, name: str | None = None) -> None:
+        """Say what was measured with and how each cell came to be, and write the table into the folder ``tables``.
+
+        ``table`` is a part of :meth:`table`, by default all of it; ``name`` is the files' name, by default the
+        notebook's.
+        """
+        table = self.table() if table is None else table
+        settings = describe_settings(self)
+        title = f"{self.study.title}, and ours{' on made-up images' * self.made_up} (profile {self.profile})"
+        write_table(table, self.folder / "tables", name or self.study.notebook, title, settings)
+        display(Markdown(settings))
+        display(Markdown("\n".join(f"- {line}" for line in list_reasons(table))))
+
+    def show(
+        self,
+        fig: Figure | None,
+        name: str,
+        patients: bool = False,
+        images: Sequence[ImageSet] = (),
+        made_up: bool | None = None,
+    ) -> None:
+        """Keep a figure as ``figures/name.png`` and ``.pdf`` of this profile, and show it.
+
+        What came from made-up images is marked so. The files name the data behind all finished runs of this study.
+
+        Args:
+            fig: the figure; ``None`` says "not run yet".
+            name: begins with the number of the notebook.
+            patients: whether the figure shows images: real ones go to the folder ``notebooks`` instead, which is not
+                published with the project.
+            images: further images that it was drawn from.
+            made_up: whether it was drawn from made-up images, by default as the book's data are.
+        """
+        if fig is None:
+            print("not run yet (or no checkpoint here): nothing to draw")
+            return
+        made_up = self.made_up if made_up is None else made_up
+        if made_up:
+            figures.made_up(fig)
+        folder = self.folder / ("notebooks" if patients and not made_up else "figures")
+        used = {f"{d['name']}/{d['split']}": d["fingerprint"] for record in self.records() for d in record["data"]}
+        used |= {f"{image_set.name}/{image_set.split}": image_set.fingerprint for image_set in images}
+        figures.save(fig, folder / name, used, profile=self.profile, data=data_label(self.data))
+        plt.show()
