@@ -130,7 +130,11 @@ def _count_cores() -> int:
 
 @contextmanager
 def _lock_results(results: Path) -> Iterator[None]:
-    """Hold the results folder. The system lets go of the lock when this process ends, however it ends."""
+    """Hold the results folder, and end what a killed call left there. The lock ends with this process, however it ends.
+
+    Raises:
+        InputError: another reproduction holds it, or it cannot be written.
+    """
     lock = FileLock(results / ".reproduce.lock")
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -180,8 +184,8 @@ def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progr
             text=True,
             start_new_session=True,
         )
-        (results / PIDS).write_text(f"{os.getpid()} {process.pid}")
         try:
+            (results / PIDS).write_text(f"{os.getpid()} {process.pid}")
             for line in process.stdout:
                 ended = progress.take_event(json.loads(line))
                 if ended is not None and not dry_run:
