@@ -117,18 +117,18 @@ def data(args: argparse.Namespace) -> None:
     """Tell which data sets are there, and how to get the rest."""
     import json
 
-    from m2s.data.get.status import all_status, as_table, in_full, set_status
+    from m2s.data.get.status import describe_all_sources, describe_source, format_source, format_table
 
     root = choose_data_root(args.root)
     if args.root and not root.is_dir():
         raise InputError(f"no such folder: {root}; give the folder that holds the data sets")
-    status = set_status(args.name, root) if args.name else all_status(root)
+    status = describe_source(args.name, root) if args.name else describe_all_sources(root)
     if args.json:
         print(json.dumps(status, indent=2, ensure_ascii=False))
     elif args.name:
-        print(in_full(status))
+        print(format_source(status))
     else:
-        print(as_table(status, root))
+        print(format_table(status, root))
 
 
 def choose_data_root(root: Path | None) -> Path:
