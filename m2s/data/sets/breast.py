@@ -28,9 +28,7 @@ BREAST = (
         note="437 benign images in the archive and in M2SNet's text; LGMSNet's text and the set's own paper say 487, "
         "which does not add up to 780. The folds are ours (the papers publish none); LGMSNet's splits leave out the "
         "normal images. benign (433) and malignant (145) are the same picture",
-        source=Source(
-            files=(Download("https://scholar.cu.edu.eg/Dataset_BUSI.zip", "Dataset_BUSI.zip"),),
-        ),
+        source=Source(files=(Download("https://scholar.cu.edu.eg/Dataset_BUSI.zip", "Dataset_BUSI.zip"),)),
     ),
     DataSet(
         name="bus",
@@ -48,8 +46,7 @@ BREAST = (
         note="LGMSNet tests on 562 images and cites BUSIS; the set known as dataset B (Yap et al., IEEE JBHI 2018) is "
         "another one, has 163 images, the same layout, and is read as well",
         source=Source(
-            steps=("Sign the agreement, and send it to the address given there for a link", ARCHIVES),
-            folder="BUS",
+            steps=("Sign the agreement, and send it to the address given there for a link", ARCHIVES), folder="BUS"
         ),
     ),
 )

@@ -48,8 +48,7 @@ LUNG = (
         expected={"all": 98},
         note="the 98 slices with a doctor's labels; the 1,600 slices with pseudo labels are not read",
         source=Source(
-            steps=("Follow its link to the COVID-SemiSeg data set (Google Drive)", ARCHIVES),
-            folder="COVID-SemiSeg",
+            steps=("Follow its link to the COVID-SemiSeg data set (Google Drive)", ARCHIVES), folder="COVID-SemiSeg"
         ),
     ),
 )

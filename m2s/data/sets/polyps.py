@@ -28,7 +28,7 @@ POLYPS = (
         lists="pranet",
         expected={"all": 1000},
         source=Source(
-            files=(Download("https://datasets.simula.no/downloads/kvasir-seg.zip", "kvasir-seg.zip", megabytes=46),),
+            files=(Download("https://datasets.simula.no/downloads/kvasir-seg.zip", "kvasir-seg.zip", megabytes=46),)
         ),
     ),
     DataSet(
@@ -43,10 +43,7 @@ POLYPS = (
         folders=("ClinicDB", "CVC-612"),
         lists="pranet",
         expected={"all": 612},
-        source=Source(
-            steps=("Download CVC-ClinicDB.rar", RAR, _PRANET),
-            folder="CVC-ClinicDB",
-        ),
+        source=Source(steps=("Download CVC-ClinicDB.rar", RAR, _PRANET), folder="CVC-ClinicDB"),
     ),
     DataSet(
         name="colondb",
@@ -63,11 +60,7 @@ POLYPS = (
         other_counts={300: "the set's own paper has 300 frames; PraNet and all who follow it test on 380"},
         note="380 frames in PraNet's archive, which all tables use; the set as first published holds 300",
         source=Source(
-            steps=(
-                "Ask for the data; its first release has 300 images, the papers use 380",
-                ARCHIVES,
-                _PRANET,
-            ),
+            steps=("Ask for the data; its first release has 300 images, the papers use 380", ARCHIVES, _PRANET),
             folder="CVC-ColonDB",
         ),
     ),
@@ -108,9 +101,6 @@ POLYPS = (
         mask_prefix="p",
         lists="pranet",
         expected={"all": 196},
-        source=Source(
-            steps=("Download ETIS-LaribPolypDB.rar", RAR, _PRANET),
-            folder="ETIS-LaribPolypDB",
-        ),
+        source=Source(steps=("Download ETIS-LaribPolypDB.rar", RAR, _PRANET), folder="ETIS-LaribPolypDB"),
     ),
 )

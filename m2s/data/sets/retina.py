@@ -3,16 +3,9 @@
 from m2s.data.sets.entry import ARCHIVES, DataSet, Source
 
 _NR206 = (
-    (0, 0, 0),
-    (255, 0, 0),
-    (128, 128, 0),
-    (255, 255, 0),
-    (0, 128, 0),
-    (0, 255, 0),
-    (0, 255, 255),
-    (0, 0, 255),
+    (0, 0, 0), (255, 0, 0), (128, 128, 0), (255, 255, 0), (0, 128, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255),
     (255, 0, 255),
-)
+)  # fmt: skip
 """Background, then the layers in their order from the vitreous down, as measured on six images."""
 
 RETINA = (

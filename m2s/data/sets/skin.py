@@ -33,7 +33,7 @@ SKIN = (
                     None,
                     26,
                 ),
-            ),
+            )
         ),
     ),
     DataSet(
@@ -49,9 +49,6 @@ SKIN = (
         classes=("lesion",),
         arrangement="cases",
         expected={"all": 200},
-        source=Source(
-            steps=("Follow the link and download PH2Dataset.rar", RAR),
-            folder="PH2",
-        ),
+        source=Source(steps=("Follow the link and download PH2Dataset.rar", RAR), folder="PH2"),
     ),
 )

@@ -8,10 +8,7 @@ _BY_CLIP = (
 )
 
 _SOURCE = Source(
-    steps=(
-        "Follow the links to the video polyp data (Google Drive or Baidu) for training and testing",
-        ARCHIVES,
-    ),
+    steps=("Follow the links to the video polyp data (Google Drive or Baidu) for training and testing", ARCHIVES)
 )
 
 VIDEOS = tuple(

@@ -4,20 +4,9 @@ from m2s.data.sets.entry import ARCHIVES, DataSet, Download, Source
 
 _FIFTH = "every fifth case, in the order of the names, is held out for test: our rule"
 _ORGANS = (
-    "spleen",
-    "right kidney",
-    "left kidney",
-    "gallbladder",
-    "oesophagus",
-    "liver",
-    "stomach",
-    "aorta",
-    "inferior vena cava",
-    "portal and splenic veins",
-    "pancreas",
-    "right adrenal gland",
-    "left adrenal gland",
-)
+    "spleen", "right kidney", "left kidney", "gallbladder", "oesophagus", "liver", "stomach", "aorta",
+    "inferior vena cava", "portal and splenic veins", "pancreas", "right adrenal gland", "left adrenal gland",
+)  # fmt: skip
 
 VOLUMES = (
     DataSet(
@@ -93,7 +82,7 @@ VOLUMES = (
                     "md5:9d24dba78a72977dbd1d2e110310f31b",  # as in monai.apps.DecathlonDataset
                     27,
                 ),
-            ),
+            )
         ),
     ),
 )
