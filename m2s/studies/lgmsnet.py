@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from m2s.studies.study import DIFFERENCE, NOT_BUILT, Row, Study, published_only
+from m2s.studies.study import DIFFERENCE, NOT_BUILT, NotRun, Row, Study, published_only
 from m2s.studies.tasks import BTCV, LGMSNET_TASKS, UNSEEN, VOLUMES
 
 
@@ -17,7 +17,7 @@ LGMSNET, TINYUNET = _from_scratch("lgmsnet"), _from_scratch("tinyunet")
 M2SNET = Row({"model": "m2snet"})
 TRANSUNET = Row({"model": "transunet", "encoder": "vit_base_r50_s16_224"}, below_paper=Row({"model": "transunet"}))
 UNET = replace(_from_scratch("classic_unet"), below_paper=_from_scratch("classic_unet", width=16))
-LIGHT = {
+LIGHT: dict[str, Row | NotRun] = {
     "UNeXt": _from_scratch("unext"),
     "ERDUNet": NOT_BUILT,
     "RepViT-m3": Row({"model": "repvit_m3", "encoder": "repvit_m3"}),
@@ -37,7 +37,7 @@ def _m2snet_3d(**options: object) -> Row:
 
 
 SWIN_UNETR = _from_scratch("swin_unetr")
-ROWS_3D = {
+ROWS_3D: dict[str, Row | NotRun] = {
     "SegMamba": NOT_BUILT,
     "MedNeXt": _from_scratch("mednext"),
     # Of a cube of 32 voxels its deepest features would be a single one.

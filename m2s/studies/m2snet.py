@@ -154,7 +154,7 @@ COMPARISONS = {
         },
     ),
     "boundaries": Study(
-        title="Table 8 (revised): boundary distances",
+        title="Table 8 (revised): boundary distances, printed as mm, ours in pixels",
         published="m2snet_revised_table08",
         notebook="27_boundaries",
         tasks=FOUR_TASKS,

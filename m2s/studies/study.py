@@ -1,9 +1,10 @@
 """What a study is: a published table, its rows as runs, on the tasks that its columns are about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from m2s.data.sets import CATALOGUE
 from m2s.paths import data_label
@@ -47,12 +48,12 @@ class Row:
     paper's size train in its place, for instance because weights are too large to fetch in a class.
     """
 
-    changes: dict[str, object]
-    recipe: dict[str, object] = field(default_factory=dict)
+    changes: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
     adjust: Callable[[Run], Run] = lambda run: run
     below_paper: "Row | None" = None
 
-    def but(self, **changes: object) -> "Row":
+    def but(self, **changes: Any) -> "Row":
         """This row with further changes of the run."""
         return replace(self, changes=self.changes | changes)
 
@@ -66,7 +67,7 @@ class Framework:
     """Whose training it is: the recipe of a profile (and whether it is an ablation's), and what every run changes."""
 
     recipe: Callable[[Profile, bool], Recipe]
-    changes: dict[str, object] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
     limits: Callable[[Profile], tuple[int | None, int | None]] = lambda p: (p.train_limit, p.test_limit)
     """How many training and test images of each set."""
 
@@ -100,13 +101,13 @@ class Study:
     published: str
     notebook: str
     tasks: dict[str, Task]
-    rows: dict[str, Row | NotRun] = field(default_factory=dict)
+    rows: Mapping[str, Row | NotRun] = field(default_factory=dict)
     ablation: bool = False
     framework: str = "m2snet"
     shown: tuple[str, ...] = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
     small_rows: tuple[str, ...] | None = None
     small_tasks: tuple[str, ...] | None = None
-    small: dict[str, object] = field(default_factory=dict)
+    small: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def datasets(self) -> dict[str, str]:
@@ -128,7 +129,8 @@ class Study:
 
     def beside(self, dataset: str) -> tuple[str, ...]:
         """The printed sets by which a scored one is judged: of its name (without a number of images in brackets), or
-        else of its modality."""
+        else of its modality.
+        """
         if named := tuple(d for d in self.printed if d.partition(" (")[0] == dataset.partition(" (")[0]):
             return named
         modality = {theirs: CATALOGUE[ours.split(":")[0]].modality for ours, theirs in self.datasets.items()}
@@ -165,6 +167,7 @@ class Study:
 
     def _run(self, name: str, p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
         framework, row = FRAMEWORKS[self.framework], self.rows[name]
+        assert isinstance(row, Row)  # why_not has left out the others
         if row.below_paper and not p.own_encoders:
             row = row.below_paper
         changes = framework.changes | row.changes | (self.small if p.small else {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Task:
     num_classes: int = 1
     extra: bool = False
 
-    def sets(self, fold: int, scored: Collection[str]) -> dict[str, tuple[str, ...]]:
+    def sets(self, fold: int, scored: Collection[str]) -> dict[str, Any]:
         """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1.
 
         ``scored`` are the printed names of the data sets to score; all of them if it has none of this task's.

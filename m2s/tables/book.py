@@ -53,18 +53,27 @@ class Book(Results):
         """The images on which a row scores worst: :func:`m2s.tables.predictions.draw_failures`."""
         return draw_failures(self, row, count, metric)
 
-    def report(self, table: pd.DataFrame | None = None, name: str | None = None) -> None:
-        """Say what was measured with and how each cell came to be, and write the table into the folder ``tables``.
+    def write(self, table: pd.DataFrame, name: str | None = None) -> None:
+        """Write :meth:`table`, or a part of it, into the folder ``tables``: as CSV, Markdown and LaTeX.
 
-        ``table`` is a part of :meth:`table`, by default all of it; ``name`` is the files' name, by default the
-        notebook's.
+        ``name`` is the files' name, by default the notebook's.
         """
-        table = self.table() if table is None else table
-        settings = describe_settings(self)
         title = f"{self.study.title}, and ours{' on made-up images' * self.made_up} (profile {self.profile})"
-        write_table(table, self.folder / "tables", name or self.study.notebook, title, settings)
-        display(Markdown(settings))
+        write_table(table, self.folder / "tables", name or self.study.notebook, title, self.settings())
+
+    def settings(self) -> str:
+        """What the measured numbers were measured with: :func:`m2s.tables.text.describe_settings`."""
+        return describe_settings(self.profile, self.made_up, self.records())
+
+    def explain(self, table: pd.DataFrame) -> None:
+        """Show what was measured with, and how the cells of :meth:`table`, or of a part of it, came to be."""
+        display(Markdown(self.settings()))
         display(Markdown("\n".join(f"- {line}" for line in list_reasons(table))))
+
+    def report(self, table: pd.DataFrame, name: str | None = None) -> None:
+        """:meth:`write` and :meth:`explain` a table."""
+        self.write(table, name)
+        self.explain(table)
 
     def show(
         self,

@@ -59,18 +59,18 @@ class Results:
 
     @cached_property
     def finished(self) -> dict[str, list[Finished]]:
-        """The finished runs by row, as they were when this was first asked for; an empty list where there is none.
+        """The finished runs by row, with their scores on the study's own test sets, as they were when this was first
+        asked for; an empty list where there is none.
 
         Raises :class:`m2s.errors.InputError` for a score file that does not agree with its record.
         """
         return {row: [done for run in self.runs(row) if (done := self._read(run))] for row in self.study.rows}
 
     def finished_of(self, row: str) -> list[Finished]:
-        """The finished runs of one row with their scores on the study's own test sets."""
+        """The finished runs of one row. Raises :class:`m2s.errors.InputError` for an unknown row."""
         if row not in self.finished:
             raise unknown(f"row of study {self.name}", row, self.finished)
-        own = self.study.datasets
-        return [done._replace(scores=done.scores[done.scores["dataset"].isin(own)]) for done in self.finished[row]]
+        return self.finished[row]
 
     def records(self) -> list[dict]:
         """The records of all finished runs, row by row."""
@@ -100,4 +100,4 @@ class Results:
             raise InputError(
                 f"{path} holds {held.to_dict()} images and its record says {recorded}: delete the record to score again"
             )
-        return Finished(run, record, scores)
+        return Finished(run, record, scores[scores["dataset"].isin(self.study.datasets)])

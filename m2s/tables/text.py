@@ -1,6 +1,6 @@
 """Tables of :func:`m2s.tables.cells.compare` to look at: Markdown, LaTeX, and the sentences around them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,13 @@ import pandas as pd
 from m2s.paths import whole_file
 from m2s.studies.study import Status
 from m2s.tables.cells import describe_lossnet
-from m2s.tables.results import Results
 
 
-def describe_settings(results: Results) -> str:
+def describe_settings(profile: str, made_up: bool, records: Sequence[dict]) -> str:
     """What the measured numbers were measured with: one paragraph for people, from the runs' own records."""
-    records, images = results.records(), "made-up images" if results.made_up else "real data sets"
+    images = "made-up images" if made_up else "real data sets"
     if not records:
-        return f"Profile {results.profile}, {images}: nothing has been run yet."
+        return f"Profile {profile}, {images}: nothing has been run yet."
 
     def of_all(describe: Callable[[dict], object]) -> str:
         """What holds for all records, or each different value with the networks that it belongs to."""
@@ -29,7 +28,7 @@ def describe_settings(results: Results) -> str:
 
     seeds = sorted({str(record["settings"]["recipe"]["seed"]) for record in records})
     return (
-        f"Profile {results.profile}, {images}. "
+        f"Profile {profile}, {images}. "
         f"Networks: {', '.join(dict.fromkeys(r['settings']['model'] for r in records))}; "
         f"encoder {of_all(lambda r: r['settings']['encoder'])} (weights: {of_all(lambda r: r['weights'])}); "
         f"{of_all(lambda r: r['settings']['recipe']['size'])} px; "

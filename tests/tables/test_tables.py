@@ -15,7 +15,7 @@ from m2s.studies.profiles import PROFILES, Profile
 from m2s.studies.study import NOT_BUILT
 from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, versus
 from m2s.tables.comparisons import bootstrap_pairs
-from m2s.tables.text import describe_settings, wide_table, write_table
+from m2s.tables.text import wide_table, write_table
 
 POLYPS = STUDIES["polyps"]
 SETS = tuple(POLYPS.datasets)
@@ -221,7 +221,7 @@ def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
     finish(run_of("M2SNet"), tmp_path)
     finish(run_of("U-Net"), tmp_path)
     book = tables.open("polyps", "smoke", "phantom", tmp_path)
-    table, line = book.table(), describe_settings(book)
+    table, line = book.table(), book.settings()
     for part in ("smoke", "made-up images", "unet, m2snet", "test_efficientnet", "64 px", "2 epochs", "seed 0"):
         assert part in line
     assert (
@@ -240,7 +240,7 @@ def test_write_keeps_the_conditions_with_the_numbers(tmp_path):
 
 def test_settings_before_anything_ran(tmp_path):
     assert (
-        describe_settings(tables.open("polyps", "lab", REAL, tmp_path))
+        tables.open("polyps", "lab", REAL, tmp_path).settings()
         == "Profile lab, real data sets: nothing has been run yet."
     )
 
