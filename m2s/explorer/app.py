@@ -23,13 +23,11 @@ class Explorer:
     ``explorer.widget``.
 
     Args:
-        data: ``"phantom"`` or a folder of data sets; another image can be uploaded.
-        dataset: the data set to begin with; its test images are offered.
-        results: where to look for checkpoints, by default all of :func:`m2s.paths.results_root`.
+        data, results, lossnet: as in :class:`m2s.explorer.session.Session`.
+        dataset: the data set to begin with; its test images are offered, and another image can be uploaded.
         first, second: titles of :func:`m2s.explorer.session.list_checkpoints` to begin with; by default the first one
             found, and none.
         size: the square side that the networks see.
-        lossnet: LossNet's network, by default VGG-16 where its weights are at hand, else EfficientNet-Lite0.
     """
 
     def __init__(

@@ -33,28 +33,23 @@ class LossNetTab:
         prediction = session.captures["A"].probability[0].numpy()
         self.mask = prediction > 0.5 if session.mask is None else session.mask
         self.fixed = prediction if self.other.value.startswith("the prediction") else self.mask.astype(np.float32)
-        self.fixed_features = pictures.lossnet_features(session.lossnet(), self.fixed)
+        self.fixed_features = pictures.run_lossnet(session.lossnet(), self.fixed)
         self.run()
         self.draw()
 
     def run(self) -> None:
         """Change the mask and let LossNet see it."""
         self.changed = change_mask(self.mask, self.grow.value, self.right.value, self.down.value, self.blur.value)
-        self.features = pictures.lossnet_features(self.session.lossnet(), self.changed)
+        self.features = pictures.run_lossnet(self.session.lossnet(), self.changed)
 
     def draw(self) -> None:
         """The changed mask beside the other side, at LossNet's four levels."""
-        maps = pictures.lossnet_maps(self.fixed_features, self.features)
+        maps = pictures.compare_lossnet_features(self.fixed_features, self.features)
         grey = [(side[..., None] * np.full(3, 255)).astype(np.uint8) for side in (self.fixed, self.changed)]
         difference = np.abs(self.fixed - self.changed)
         name = "the changed mask" if self.session.mask is not None else "no mask: the prediction at 0.5"
-        columns = [
-            [
-                (grey[0], self.other.value),
-                (grey[1], name),
-                (pictures.color(difference), f"difference {difference.mean():.3f}"),
-            ]
-        ]
+        as_they_are = [(grey[0], self.other.value), (grey[1], name)]
+        columns = [[*as_they_are, (pictures.color(difference), f"difference {difference.mean():.3f}")]]
         for level, sides in enumerate(maps, start=1):
             low, high = min(s.min() for s in sides[:2]), max(s.max() for s in sides[:2])
             column = [(pictures.color(side, low, high), f"level {level}") for side in sides[:2]]

@@ -58,13 +58,16 @@ class PerturbTab:
             before, after = session.captures[network].probability[0].numpy(), self.predictions[network]
             change = np.abs(after - before)
             strip.show(
-                (pictures.outlined(session.image, session.mask, before), f"before{dice_text(before, session.mask)}"),
-                (pictures.outlined(self.image, self.mask, after), f"after{dice_text(after, self.mask)}"),
+                (
+                    pictures.draw_borders(session.image, session.mask, before),
+                    f"before{dice_text(before, session.mask)}",
+                ),
+                (pictures.draw_borders(self.image, self.mask, after), f"after{dice_text(after, self.mask)}"),
                 (pictures.color(after, 0, 1), "probability after"),
                 (pictures.color(change, 0, 1), f"change, mean {change.mean():.3f}"),
             )
 
 
 def dice_text(prediction: np.ndarray, mask: np.ndarray | None) -> str:
-    """ ", Dice 0.87" of a prediction at 0.5, or nothing where there is no mask."""
+    """The words ", Dice 0.87" for a prediction at 0.5, or nothing where there is no mask."""
     return "" if mask is None or not mask.any() else f", Dice {compare_areas(prediction > 0.5, mask)['Dice']:.2f}"

@@ -66,7 +66,7 @@ class PyramidTab:
 
     def _build(self) -> None:
         """The buttons, in the rows of the triangle."""
-        self.buttons, rows = {}, pictures.triangle_rows(self.session.captures["A"])
+        self.buttons, rows = {}, pictures.arrange_nodes(self.session.captures["A"])
         for name in (name for row in rows for name in row):
             button = widgets.Button(description=to_unicode(name), tooltip=name)
             button.add_class("m2s-node").add_class(self._css(name))
@@ -87,7 +87,7 @@ class PyramidTab:
         capture, rules = self.session.captures[self.network.value or "A"], []
         for name in self.buttons:
             if name in capture:
-                code = base64.b64encode(png(pictures.picture(capture[name].feature))).decode()
+                code = base64.b64encode(png(pictures.draw_feature(capture[name].feature))).decode()
                 rules.append(f".{self._css(name)} {{background-image: url(data:image/png;base64,{code});}}")
         self.maps.value = f"<style>{' '.join(rules)}</style>"
 
@@ -103,8 +103,8 @@ class PyramidTab:
                 strip.show()
                 continue
             capture = captures[network]
-            near = [(self._picture(node), to_html(node.label)) for node in pictures.around(capture, self.name)]
-            over = pictures.picture(capture[self.name].feature, "overlay", image=self.session.image)
+            near = [(self._picture(node), to_html(node.label)) for node in pictures.list_parts(capture, self.name)]
+            over = pictures.draw_feature(capture[self.name].feature, "overlay", image=self.session.image)
             strip.show(*near, (over, "on the image"))
         self.about.value = "; ".join(self._about(network, capture[self.name]) for network, capture in captures.items())
         fig, axes = plt.subplots(1, 2, figsize=(7.6, 2.1), dpi=90, layout="none", gridspec_kw={"wspace": 0.3})
@@ -118,7 +118,7 @@ class PyramidTab:
 
     def _picture(self, node: Node) -> np.ndarray:
         channel = min(self.channel.value, len(node.feature) - 1)
-        return pictures.picture(node.feature, self.view.value, channel, self.session.image)
+        return pictures.draw_feature(node.feature, self.view.value, channel, self.session.image)
 
     def _about(self, network: str, node: Node) -> str:
         channels, height, width = node.feature.shape

@@ -159,8 +159,10 @@ def channel_spectrum(feature: Tensor) -> Tensor:
 
 
 def effective_rank(spectrum: Tensor) -> float:
-    """The number of equally strong components that a :func:`channel_spectrum` (C,) amounts to: the exponential of its
-    entropy, from 1 (all channels are one map) to C (Roy and Vetterli, EUSIPCO 2007)."""
+    """The number of equally strong components that a :func:`channel_spectrum` (C,) amounts to.
+
+    The exponential of its entropy, from 1 (all channels are one map) to C (Roy and Vetterli, EUSIPCO 2007).
+    """
     share = spectrum.double()
     return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
 

@@ -42,7 +42,7 @@ def color(values: np.ndarray, low: float | None = None, high: float | None = Non
     return (COLORS[index] * 255).round().astype(np.uint8)
 
 
-def picture(
+def draw_feature(
     feature: Tensor, view: str = "channel mean", channel: int = 0, image: np.ndarray | None = None
 ) -> np.ndarray:
     """A feature (C, h, w) as a picture, uint8 (h, w, 3), each stretched to its own range.
@@ -68,7 +68,7 @@ def picture(
     return color(mean.numpy())
 
 
-def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray | None = None) -> np.ndarray:
+def draw_borders(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray | None = None) -> np.ndarray:
     """An image uint8 (H, W, 3) with the inner borders of a mask (sky blue) and of a prediction (yellow), both > 0.5.
 
     The colours are those of :func:`m2s.figures.overlay`; this is the fast form, for a picture that is drawn often.
@@ -82,7 +82,7 @@ def outlined(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray 
     return drawn
 
 
-def triangle_rows(capture: Capture) -> list[list[str]]:
+def arrange_nodes(capture: Capture) -> list[list[str]]:
     """The names of a capture's nodes as the triangle shows them: a column per level, a row per order, then the rest."""
     rows = [[f"E^{i}" for i in range(1, 6)]]
     rows += [[f"MS_{n}^{i}" for i in range(1, 7 - n)] for n in range(1, 6)]
@@ -91,30 +91,30 @@ def triangle_rows(capture: Capture) -> list[list[str]]:
     return [row for row in rows if row]
 
 
-def triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None) -> Figure:
+def draw_triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None) -> Figure:
     """All features of the subtraction module, as the paper's Fig. 8: a column per level, a row per order; below it the
     enhanced features and the decoder's stages, then image, mask and prediction. Channel means, each to its own range.
     """
-    rows = triangle_rows(capture)
+    rows = arrange_nodes(capture)
     size = (figures.TWO_COLUMNS * 0.62, figures.TWO_COLUMNS * 0.62 * len(rows) / 5 * 1.2)
     fig, axes = plt.subplots(len(rows), 5, figsize=size, squeeze=False, layout="constrained")
     for line, names in zip(axes, rows, strict=True):
         for ax in line:
             ax.set_axis_off()
         for ax, name in zip(line, names, strict=False):
-            ax.imshow(picture(capture[name].feature))
+            ax.imshow(draw_feature(capture[name].feature))
             ax.set_title(capture[name].label, fontsize="small")
     figures.overlay(axes[-1, 4], image, mask, capture.probability[0].numpy(), title="image")
     return fig
 
 
-def unit_figure(captures: Mapping[str, Capture], name: str, image: np.ndarray, view: str = "channel mean") -> Figure:
+def draw_unit(captures: Mapping[str, Capture], name: str, image: np.ndarray, view: str = "channel mean") -> Figure:
     """One node from close: a row per network with what goes in, the difference at each scale, and what comes out; below
     it the values and the redundancy of the channels (:func:`plot_values`, :func:`plot_spectrum`).
 
     ``captures`` are one or two passes of the same image by the networks' names.
     """
-    rows = {network: around(capture, name) for network, capture in captures.items()}
+    rows = {network: list_parts(capture, name) for network, capture in captures.items()}
     wide = max(len(nodes) for nodes in rows.values()) + 1
     fig = plt.figure(figsize=(figures.TWO_COLUMNS, figures.TWO_COLUMNS / wide * 1.25 * len(rows) + 1.8))
     above, below = fig.subfigures(2, 1, height_ratios=(figures.TWO_COLUMNS / wide * 1.25 * len(rows), 1.8))
@@ -125,10 +125,10 @@ def unit_figure(captures: Mapping[str, Capture], name: str, image: np.ndarray, v
             ax.set_visible(False)
         for ax, node in zip(line, nodes, strict=False):
             ax.set_visible(True)
-            ax.imshow(picture(node.feature, view, 0, image))
+            ax.imshow(draw_feature(node.feature, view, 0, image))
             ax.set_title(node.label, fontsize="x-small")
         line[-1].set_visible(True)
-        line[-1].imshow(picture(captures[network][name].feature, "overlay", 0, image))
+        line[-1].imshow(draw_feature(captures[network][name].feature, "overlay", 0, image))
         line[-1].set_title("on the image", fontsize="x-small")
         line[0].set_ylabel(network, fontsize="small")
     features = {network: capture[name].feature for network, capture in captures.items()}
@@ -138,7 +138,7 @@ def unit_figure(captures: Mapping[str, Capture], name: str, image: np.ndarray, v
     return fig
 
 
-def around(capture: Capture, name: str) -> list[Node]:
+def list_parts(capture: Capture, name: str) -> list[Node]:
     """A node with what it is made of: its inputs, then the difference at each scale, then the node itself."""
     node = capture[name]
     scales = [capture[other] for other in capture if other.startswith(f"{name} k=")]
@@ -172,14 +172,14 @@ def plot_spectrum(ax: Axes, features: Mapping[str, Tensor]) -> None:
 
 
 @torch.inference_mode()
-def lossnet_features(lossnet: LossNet, side: np.ndarray) -> list[Tensor]:
+def run_lossnet(lossnet: LossNet, side: np.ndarray) -> list[Tensor]:
     """The features of a prediction or a mask (H, W) in [0, 1] at LossNet's four levels, each (C, h, w) on the CPU."""
     image = torch.from_numpy(np.ascontiguousarray(side, np.float32))[None, None]
     return [level[0].cpu() for level in lossnet.features(image.to(lossnet.mean.device))]
 
 
-def lossnet_maps(prediction: Sequence[Tensor], mask: Sequence[Tensor]) -> list[tuple[np.ndarray, ...]]:
-    """What to show of two :func:`lossnet_features`: at each level (prediction, mask, distance), each float32 (h, w).
+def compare_lossnet_features(prediction: Sequence[Tensor], mask: Sequence[Tensor]) -> list[tuple[np.ndarray, ...]]:
+    """What to show of two :func:`run_lossnet`: at each level (prediction, mask, distance), each float32 (h, w).
 
     The first two are means over the channels; the distance is the mean over the channels of the squared difference, so
     that its own mean is the term l_f^i of Eq. 6.
@@ -188,7 +188,7 @@ def lossnet_maps(prediction: Sequence[Tensor], mask: Sequence[Tensor]) -> list[t
     return [(p.mean(0).numpy(), m.mean(0).numpy(), (p - m).square().mean(0).numpy()) for p, m in pairs]
 
 
-def lossnet_figure(maps: Sequence[tuple[np.ndarray, ...]], prediction: np.ndarray, mask: np.ndarray) -> Figure:
+def draw_lossnet(maps: Sequence[tuple[np.ndarray, ...]], prediction: np.ndarray, mask: np.ndarray) -> Figure:
     """The paper's Fig. 4: prediction and mask at LossNet's four levels, and the distance of the two, with l_f^i."""
     fig, axes = plt.subplots(3, 5, figsize=(figures.TWO_COLUMNS, figures.TWO_COLUMNS * 0.66), layout="constrained")
     for line, name in zip(axes, ("prediction", "mask", "distance"), strict=True):

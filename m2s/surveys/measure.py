@@ -37,17 +37,9 @@ def list_facts(names: Sequence[str]) -> pd.DataFrame:
     for entry in map(CATALOGUE.__getitem__, names):
         counts = ", ".join(f"{split} {count}" for split, count in (entry.expected or entry.counts).items())
         rows.append(
-            {
-                "name": entry.name,
-                "data set": entry.title,
-                "classes": ", ".join(entry.classes),
-                "images (published)": counts or entry.expected.get("all", "not given"),
-                "size": entry.size,
-                "home": entry.home,
-                "licence": entry.licence,
-                "citation": entry.citation,
-                "note": entry.note,
-            }
+            {"name": entry.name, "data set": entry.title, "classes": ", ".join(entry.classes)}
+            | {"images (published)": counts or entry.expected.get("all", "not given"), "size": entry.size}
+            | {"home": entry.home, "licence": entry.licence, "citation": entry.citation, "note": entry.note}
         )
     return pd.DataFrame(rows).set_index("name")
 

@@ -39,12 +39,12 @@ def test_a_feature_becomes_a_picture_in_four_ways():
     ramp = torch.linspace(0, 1, 16).view(1, 4, 4)
     feature = torch.cat([ramp, 1 - ramp, torch.zeros(1, 4, 4)])
     first, last = (pictures.COLORS[[0, -1]] * 255).round().astype(np.uint8)
-    one = pictures.picture(feature, "single channel", 1)
+    one = pictures.draw_feature(feature, "single channel", 1)
     assert np.array_equal(one[0, 0], last) and np.array_equal(one[-1, -1], first)
-    assert np.array_equal(pictures.picture(feature), np.broadcast_to(first, (4, 4, 3)))  # the mean is constant
-    components = pictures.picture(feature, "principal components")
+    assert np.array_equal(pictures.draw_feature(feature), np.broadcast_to(first, (4, 4, 3)))  # the mean is constant
+    components = pictures.draw_feature(feature, "principal components")
     assert components.shape == (4, 4, 3) and np.ptp(components[..., 0]) == 255 and not components[..., 1:].all()
-    over = pictures.picture(feature, "overlay", image=IMAGE)
+    over = pictures.draw_feature(feature, "overlay", image=IMAGE)
     assert over.shape == IMAGE.shape and np.array_equal(over, first // 2 + IMAGE // 2)
     for bad, said in (
         (("mean",), "unknown view"),
@@ -52,17 +52,17 @@ def test_a_feature_becomes_a_picture_in_four_ways():
         (("overlay",), "needs the"),
     ):
         with pytest.raises(InputError, match=said):
-            pictures.picture(feature, *bad)
+            pictures.draw_feature(feature, *bad)
 
 
 def test_the_triangle_shows_every_node_once(captures):
-    fig = pictures.triangle(captures["m2snet"], IMAGE, IMAGE[..., 0] > 128)
+    fig = pictures.draw_triangle(captures["m2snet"], IMAGE, IMAGE[..., 0] > 128)
     nodes = [node.label for node in captures["m2snet"].values() if node.kind != "difference"]
     assert sorted(titles(fig)) == sorted([*nodes, "image"])
 
 
 def test_a_unit_from_close(captures):
-    fig = pictures.unit_figure(captures, "MS_2^4", IMAGE)
+    fig = pictures.draw_unit(captures, "MS_2^4", IMAGE)
     pair = ["$MS_1^5$", "$MS_1^4$"]
     scales = [captures["m2snet"][f"MS_2^4 k={k}"].label for k in (1, 3, 5)]
     row = [*pair, *scales, "$MS_2^4$", "on the image"]
@@ -77,20 +77,20 @@ def test_lossnets_distance_maps_average_to_its_terms():
     mask = np.zeros((64, 64))
     mask[20:40, 10:30] = 1
     prediction = np.roll(mask, 3, 1) * 0.9
-    predicted, wanted = (pictures.lossnet_features(lossnet, side) for side in (prediction, mask))
-    maps = pictures.lossnet_maps(predicted, wanted)
+    predicted, wanted = (pictures.run_lossnet(lossnet, side) for side in (prediction, mask))
+    maps = pictures.compare_lossnet_features(predicted, wanted)
     terms = lossnet.terms(*(torch.from_numpy(side).float()[None, None] for side in (prediction, mask)))
     assert [distance.mean() for *_, distance in maps] == pytest.approx([term.item() for term in terms], rel=1e-4)
-    assert all(not distance.any() for *_, distance in pictures.lossnet_maps(wanted, wanted))
-    fig = pictures.lossnet_figure(maps, prediction, mask)
+    assert all(not distance.any() for *_, distance in pictures.compare_lossnet_features(wanted, wanted))
+    fig = pictures.draw_lossnet(maps, prediction, mask)
     assert titles(fig) == ["as they are", "level 1", "level 2", "level 3", "level 4"]
 
 
 def test_outlines_are_on_the_border():
     mask = np.zeros((64, 64), bool)
     mask[10:30, 10:30] = True
-    drawn = pictures.outlined(IMAGE, mask, np.roll(mask, 20, 1) * 0.8)
+    drawn = pictures.draw_borders(IMAGE, mask, np.roll(mask, 20, 1) * 0.8)
     changed = (drawn != IMAGE).any(-1)
     assert changed[10, 10:30].all() and changed[10, 30:50].all() and not changed[15:25, 15:25].any()
     assert len(np.unique(drawn[10, 11:50], axis=0)) == 2
-    assert np.array_equal(pictures.outlined(IMAGE, None), IMAGE)
+    assert np.array_equal(pictures.draw_borders(IMAGE, None), IMAGE)
