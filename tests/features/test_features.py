@@ -69,7 +69,7 @@ def test_differences_at_each_scale_add_up_to_what_the_unit_gets():
             deep, shallow = (nodes[n].feature[None] for n in nodes[name].inputs)
             total = sum(nodes[f"{name} k={k}"].feature for k in (1, 3, 5))
             torch.testing.assert_close(total, model.difference(deep, shallow)[0])
-            torch.testing.assert_close(model.units[name.removeprefix("MS_")](total[None])[0], nodes[name].feature)
+            torch.testing.assert_close(model.units[name.removeprefix("MS_")].conv(total[None])[0], nodes[name].feature)
     assert nodes["MS_2^1 k=5"].label == "$|f_5(MS_1^2) - f_5(MS_1^1)|$"
     assert nodes["MS_2^1 k=1"].label == "$|MS_1^2 - MS_1^1|$"
 
