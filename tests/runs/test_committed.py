@@ -1,0 +1,26 @@
+"""The committed records: each is still a run of the studies, under the key that it was published with."""
+
+import json
+
+import pytest
+
+from m2s.paths import ROOT
+from m2s.runs.plan import study_runs
+from m2s.studies import STUDIES
+
+RECORDS = sorted(ROOT.glob("results/*-*/runs/*/record.json"))
+CALIBRATION = {"m2snet-tf_efficientnet_lite0-s0-b7ce6565"}
+"""A run of no table, with another weight of LossNet: README quotes its score."""
+
+
+@pytest.mark.skipif(not RECORDS, reason="no results beside the library")
+def test_every_committed_run_is_a_run_of_the_studies():
+    keys = {}
+    for path in RECORDS:
+        profile, _, label = path.parents[2].name.partition("-")
+        keys.setdefault((profile, label), set()).add(path.parent.name)
+        assert json.loads(path.read_text())["key"] == path.parent.name
+    for (profile, label), committed in keys.items():
+        data = "phantom" if label == "phantom" else "a folder of data sets"
+        known = {run.key for study in STUDIES for run in study_runs(study, profile, data)}
+        assert committed - known <= CALIBRATION
