@@ -38,7 +38,7 @@ def prepare_volume(image_set: ImageSet, index: int) -> Prepared:
     volume, mask = torch.from_numpy(image)[None], torch.from_numpy(own_mask)[None]
     if entry.spacing and not image_set.made_up:  # phantoms are made at the spacing that is wanted
         steps = zip(own_mask.shape, image_set.items[index].spacing, entry.spacing, strict=True)
-        size = [max(1, round(voxels * own / wanted)) for voxels, own, wanted in steps]
+        size = [max(1, round(voxels * step / new_step)) for voxels, step, new_step in steps]
         volume = F.interpolate(volume[None], size, mode="trilinear", align_corners=False)[0]
         mask = F.interpolate(mask[None], size, mode="nearest")[0]
     return Prepared(name, normalise_volume(volume, entry.modality), mask, own_mask)

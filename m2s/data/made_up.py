@@ -117,7 +117,7 @@ def _count_phantoms(entry: DataSet, split: str, limit: int | None) -> dict[str, 
         total = sum(sizes.values())
     if split != "all":
         return {split: limit or sizes[split]}
-    wanted = limit or total
-    counts = {s: wanted * n // total for s, n in sizes.items()}
-    counts[siblings[-1]] += wanted - sum(counts.values())
+    count = limit or total
+    counts = {s: count * n // total for s, n in sizes.items()}
+    counts[siblings[-1]] += count - sum(counts.values())
     return counts

@@ -92,10 +92,10 @@ def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tupl
     store = io.BytesIO()
     Image.fromarray((image * 255).astype(np.uint8)).save(store, "JPEG", quality=92)
     grey = np.asarray(Image.open(store))
-    wanted = np.zeros(len(LAYERS), np.uint8)
+    class_of = np.zeros(len(LAYERS), np.uint8)
     for index, name in enumerate(style.classes, start=1):
-        wanted[LAYERS.index(name)] = index
-    return np.repeat(grey[..., None], 3, axis=2), wanted[label]
+        class_of[LAYERS.index(name)] = index
+    return np.repeat(grey[..., None], 3, axis=2), class_of[label]
 
 
 def _edges(rng: np.random.Generator, w: int, style: Style) -> Array:

@@ -1,6 +1,7 @@
 """Traps in image, mask and volume files, each with what is read, or with the line that a user sees."""
 
 import gzip
+import io
 
 import nibabel as nib
 import numpy as np
@@ -40,6 +41,19 @@ def test_16_bit_images_are_scaled_not_clipped(tmp_path):
     assert np.abs(data.read_image(tmp_path / "colour.tif")[..., 1] - expected).max() <= 1
     Image.fromarray(np.full((6, 8), 700, np.uint16)).save(tmp_path / "flat.png")
     assert (data.read_image(tmp_path / "flat.png") == 0).all()
+
+
+def test_an_open_file_is_read_as_its_path_is(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+    Image.fromarray(colors).save(tmp_path / "1.png")
+    tifffile.imwrite(tmp_path / "1.tif", colors, planarconfig="contig", photometric="rgb", bigtiff=True)
+    for name in ("1.png", "1.tif"):
+        file = io.BytesIO((tmp_path / name).read_bytes())
+        file.name = name
+        assert np.array_equal(data.read_image(file), colors)
+    file = io.BytesIO(b"no picture")
+    file.name = "mine.txt"
+    assert message(data.read_image, file) == "cannot read mine.txt: this is not an image; fetch it again"
 
 
 def test_16_bit_masks(tmp_path):

@@ -39,6 +39,8 @@ def fetch_file(download: Download, folder: Path) -> Path:
         verify_file(target, download.hash)
         return target
     make_folder(folder)
+    size = f" ({download.megabytes} MB)" if download.megabytes else ""
+    print(f"fetching {download.url}{size}", flush=True)
     _transfer(download.url, target)
     if title := find_page_title(target):
         target.unlink()
@@ -78,14 +80,14 @@ def verify_file(path: Path, known: str | None) -> None:
     if known is None and not note.exists():
         note.write_text(f"{pooch.file_hash(str(path))}  {path.name}\n")
         return
-    said = "published" if known else f"noted in {note.name}"
+    origin = "published" if known else f"noted in {note.name}"
     expected = known or note.read_text().split(" ")[0]
     algorithm = pooch.hashes.hash_algorithm(expected)
     if not pooch.hashes.hash_matches(str(path), expected):
-        found = pooch.file_hash(str(path), alg=algorithm)
+        actual = pooch.file_hash(str(path), alg=algorithm)
         raise InputError(
-            f"{path} has the wrong hash: {algorithm} {found}, but {expected.removeprefix(algorithm + ':')} is {said}; "
-            "it is damaged or was changed"
+            f"{path} has the wrong hash: {algorithm} {actual}, but {expected.removeprefix(algorithm + ':')} is "
+            f"{origin}; it is damaged or was changed"
         )
 
 

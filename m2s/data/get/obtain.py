@@ -59,9 +59,9 @@ def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = Fals
         return
     folder = root / "downloads" / name
     for number, url in enumerate(urls, 1):
-        _fetch_file(Download(url, f"link-{number}.zip"), folder)
+        fetch_file(Download(url, f"link-{number}.zip"), folder)
     for file in source.files:
-        _fetch_file(file, folder)
+        fetch_file(file, folder)
     make_folder(folder)
     if source.steps and not list_downloads(folder):
         print("\n".join(list_steps(name, root)))
@@ -125,13 +125,6 @@ def count_found(name: str, root: Path) -> int:
         return len(load_images(name, "all", root))
     except NotFound:
         return 0
-
-
-def _fetch_file(download: Download, folder: Path) -> None:
-    if not (folder / download.file).exists():
-        size = f" ({download.megabytes} MB)" if download.megabytes else ""
-        print(f"fetching {download.url}{size}", flush=True)
-    fetch_file(download, folder)
 
 
 def _prepare_sets(names: list[str], source: Path, root: Path, part: bool) -> None:
