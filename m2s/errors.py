@@ -17,16 +17,16 @@ class RunError(RuntimeError):
     """A run started well and failed on its way, for instance because its loss became NaN."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+def unknown(kind: str, name: object, known: Iterable[object]) -> InputError:
     """The error for a name that is not known, with the nearest known names (or all, where they are few)."""
-    known = list(known)
-    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
+    names = [str(one) for one in known]
+    near = get_close_matches(str(name), names, n=3, cutoff=0.5)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
-    elif len(known) <= 20:
-        hint = f"known: {', '.join(known)}"
+    elif len(names) <= 20:
+        hint = f"known: {', '.join(names)}"
     else:
-        hint = f"there are {len(known)} known names, none of them near"
+        hint = f"there are {len(names)} known names, none of them near"
     return InputError(f"unknown {kind} '{name}': {hint}")
 
 
