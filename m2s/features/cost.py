@@ -88,13 +88,8 @@ def time_in_turns(networks: Mapping[str, nn.Module], size: int, rounds: int, dev
     """Seconds that networks in evaluation mode take for one image: a row for each round, a column for each network.
 
     They take turns, so that a machine that is busy or slows down hits all of them alike. A first round that is not
-    counted warms up; a progress line names the network at work.
-
-    Args:
-        networks: the networks by name; all are held on the device at once.
-        size: side of the image in pixels.
-        rounds: how often each network is timed.
-        device: where to time, such as ``"cuda"``.
+    counted warms up; a progress line names the network at work. ``size``, ``rounds`` and ``device`` are as in
+    :func:`measure`; all networks are held on the device at once.
     """
     networks = {name: network.to(device) for name, network in networks.items()}
     image = torch.randn(1, 3, size, size, device=device)

@@ -48,11 +48,9 @@ def overlay(
     """An image with the outlines of its mask (sky blue) and of a prediction at 0.5 (yellow, dashed).
 
     Args:
-        ax: where to draw.
         image: (H, W) grey or (H, W, 3) RGB, uint8 or float in [0, 1].
         mask: (H, W) bool or class indices, of which each border is drawn; 0 and 255 is read as 0 and 1.
         prediction: (H, W) probabilities as float in [0, 1], or as the mask.
-        title: the words above the image.
 
     Returns:
         The axes; ``ax.legend()`` names the outlines.
@@ -90,25 +88,18 @@ def fingerprints(*image_sets: Any) -> dict[str, str]:
     return {f"{images.name}/{images.split}": images.fingerprint for images in image_sets}
 
 
-def save(
-    fig: Figure, path_without_suffix: str | Path, data_sets: Mapping[str, str] | None = None, **metadata
-) -> tuple[Path, Path]:
-    """Write ``….png`` and ``….pdf``, never half of one.
+def save(fig: Figure, path: str | Path, /, data_sets: Mapping[str, str] | None = None, **metadata) -> tuple[Path, Path]:
+    """Write ``path.png`` and ``path.pdf``, never half of one, and return their paths.
 
     Both carry the file's name as Title and, as JSON in Subject: the notebook whose number the name begins with, the
     given key and value pairs, the data sets, and the checkout's git commit where there is one. Neither carries a date:
     the same figure gives the same bytes.
 
     Args:
-        fig: the figure.
-        path_without_suffix: where to write; folders are made.
         data_sets: what the figure was drawn from, as :func:`fingerprints` gives it.
         metadata: whatever else the files shall tell.
-
-    Returns:
-        The paths of the PNG and of the PDF.
     """
-    target = Path(path_without_suffix)
+    target = Path(path)
     origin = dict(metadata)
     if notebook := next((paths.ROOT / "notebooks").glob(f"{target.name[:3]}*.ipynb"), None):
         origin = {"notebook": notebook.name, **origin}
@@ -119,8 +110,7 @@ def save(
     subject = json.dumps(origin, default=str, ensure_ascii=True)
     written = []
     for kind, dates in (("png", {}), ("pdf", {"CreationDate": None})):
-        path = target.with_name(f"{target.name}.{kind}")
-        with paths.whole_file(path) as temporary:
+        written.append(target.with_name(f"{target.name}.{kind}"))
+        with paths.whole_file(written[-1]) as temporary:
             fig.savefig(temporary, format=kind, metadata={"Title": target.name, "Subject": subject, **dates})
-        written.append(path)
     return written[0], written[1]

@@ -29,7 +29,6 @@ def boundary(
         mask: (H, W), bool, or 0 and 1, or 0 and 255.
         spacing: size of a pixel, one number or (height, width), for instance in mm. Without it the result is in pixels
             of the mask, so the same error counts more in a larger picture.
-        threshold: what counts as predicted lies above it.
 
     Raises:
         InputError: shapes that differ, values outside these ranges.

@@ -14,7 +14,6 @@ def overlap(prediction: np.ndarray, mask: np.ndarray, threshold: float = 0.5) ->
     Args:
         prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
         mask: (H, W), bool, or 0 and 1, or 0 and 255.
-        threshold: what counts as predicted lies above it.
 
     Raises:
         InputError: shapes that differ, values outside these ranges.

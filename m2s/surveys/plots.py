@@ -33,14 +33,9 @@ def draw_outlines(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int, l
     """An image with the border of each class of its mask in that class's own colour.
 
     Args:
-        ax: where to draw.
         image: (H, W) or (H, W, 3), uint8, or any floats, which are stretched to black and white.
         mask: (H, W) class indices, 0 the background.
         classes: how many classes there are, without the background.
-        linewidth: of the borders, in points.
-
-    Returns:
-        The axes.
     """
     ax.imshow(image, cmap="gray", **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
     for index in range(1, classes + 1):
