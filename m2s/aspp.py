@@ -16,7 +16,7 @@ No module that each unit uses once can have both figures of DenseASPP: the print
 are 4470 uses of each, and the largest map at 256×256 has 4096 pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -60,17 +60,9 @@ class DenseASPP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         seen = [x]
         for layer in self.layers:
-            seen.append(layer(torch.cat(seen, dim=1)))
-        return sum(seen[1:])
+            seen.append(layer(torch.cat(seen, dim=1)))  # (N, C·len(seen), H, W) → (N, C, H, W)
+        return sum(seen[1:])  # type: ignore[return-value]
 
 
-def _with(module: type[nn.Module]) -> Callable[[int], nn.Module]:
-    return lambda channels: nn.Sequential(module(channels), ConvBNReLU(channels, channels))
-
-
-STYLES: dict[str, Callable[[int], nn.Module]] = {
-    "subtraction": lambda channels: ConvBNReLU(channels, channels),
-    "aspp": _with(ASPP),
-    "denseaspp": _with(DenseASPP),
-}
-"""What a unit of M2SNet does with ``Σ_k |f_k(A) − f_k(B)|``, for so many channels: ``(N, C, H, W)`` → same."""
+STYLES: dict[str, type[nn.Module] | None] = {"subtraction": None, "aspp": ASPP, "denseaspp": DenseASPP}
+"""What stands in a unit of M2SNet between ``Σ_k |f_k(A) − f_k(B)|`` and its convolution."""

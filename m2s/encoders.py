@@ -1,4 +1,6 @@
-"""Encoders: five levels of features from timm, in 2-D or 3-D, and the base of networks without one."""
+"""Encoders: features from timm, five levels of them in 2-D or 3-D, and the base of all networks with or without one."""
+
+from typing import Any, cast
 
 import timm
 import torch
@@ -16,6 +18,9 @@ class Encoder(nn.Module):
 
     E¹ is the stride-2 feature after a 3×3 max-pool, as in the released code. An encoder that starts at stride 4
     (ConvNeXt, PVTv2, …) gives its first feature as both E¹ and E².
+
+    Raises:
+        InputError: the encoder is unknown, has no weights, or lacks one of the strides 4 to 32.
     """
 
     dims, deepest = 2, 32
@@ -33,10 +38,10 @@ class Encoder(nn.Module):
         self.mean, self.std = tuple(self.body.pretrained_cfg["mean"]), tuple(self.body.pretrained_cfg["std"])
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        features = self.body(x)
+        features = self.body(x)  # (N, 3, H, W) → the encoder's own list of features
         levels = [features[i] for i in self.taps]
         if self.pool_first:
-            levels[0] = F.max_pool2d(levels[0], 3, stride=2, padding=1)
+            levels[0] = F.max_pool2d(levels[0], 3, stride=2, padding=1)  # (N, C, H/2, W/2) → (N, C, H/4, W/4)
         return levels
 
 
@@ -50,7 +55,7 @@ DEPTHS = {
 
 
 class ResNet3D(nn.Module):
-    """Five levels E¹ … E⁵ of a volume from one of MONAI's 3-D ResNets, as :class:`m2s.network.Encoder` gives in 2-D.
+    """Five levels E¹ … E⁵ of a volume from one of MONAI's 3-D ResNets, as :class:`Encoder` gives in 2-D.
 
     E¹ is the feature of the first, 7×7×7, convolution after its max-pool; E² … E⁵ are the four stages. The strides are
     2, 2, 4, 8, 16, or with ``first_stride=2`` those of the 2-D network, 4, 4, 8, 16, 32. The weights are random.
@@ -93,9 +98,9 @@ class ResNet3D(nn.Module):
         if x.ndim != 5 or x.shape[1] != self.in_channels:
             raise InputError(f"input {tuple(x.shape)}: this network takes volumes (N, {self.in_channels}, D, H, W)")
         body = self.body
-        levels = [body.maxpool(body.act(body.bn1(body.conv1(x))))]
+        levels = [body.maxpool(body.act(body.bn1(body.conv1(x))))]  # (N, in, D, H, W) → (N, 64, D/2, H/2, W/2)
         for stage in (body.layer1, body.layer2, body.layer3, body.layer4):
-            levels.append(stage(levels[-1]))
+            levels.append(stage(levels[-1]))  # the second to fourth halve the sides
         return levels
 
 
@@ -114,7 +119,8 @@ class Features(nn.Module):
         if not timm.is_model(name):
             raise unknown("encoder", name, timm.list_models())
         with torch.device("meta"):
-            have = timm.create_model(name, features_only=True).feature_info.reduction()
+            probe: Any = timm.create_model(name, features_only=True)
+        have = probe.feature_info.reduction()
         strides = [stride for stride in (4, 8, 16, 32) if stride <= deepest]
         if not set(strides) <= set(have):
             raise InputError(f"encoder {name} gives strides {sorted(set(have))}; needed are {strides}")
@@ -127,18 +133,24 @@ class Features(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         check_size(x)
-        return list(self.body(x))
+        return list(self.body(x))  # (N, 3, H, W) → (N, C_i, H/stride_i, W/stride_i) for each feature i
 
 
-class FromScratch(nn.Module):
-    """Base of networks whose contracting path is their own: there is no ImageNet encoder to load.
+class NoEncoder(nn.Module):
+    """In the encoder's place where the contracting path is the network's own: nothing to load.
 
-    ``encoder`` is empty, so that training gives the full learning rate to every layer instead of the smaller one that
-    protects pretrained weights.
+    It is empty, so that training gives the full learning rate to every layer instead of the smaller one that protects
+    pretrained weights.
     """
 
-    def __init__(self):
+    mean, std = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+    weights_source = "random (this network has no pretrained encoder)"
+
+
+class Network(nn.Module):
+    """Base of the networks: ``encoder``, and its ``mean``, ``std`` and ``weights_source``, which training asks for."""
+
+    def __init__(self, encoder: nn.Module | None = None):
         super().__init__()
-        self.encoder = nn.Module()
-        self.mean, self.std = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-        self.weights_source = "random (this network has no pretrained encoder)"
+        self.encoder = cast(Any, NoEncoder() if encoder is None else encoder)
+        self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2s.encoders import FromScratch
+from m2s.encoders import Network
 from m2s.errors import InputError, unknown
 from m2s.units import BATCH_NORM, CONV, LINEAR, WIRINGS
 
@@ -69,11 +69,16 @@ class LMS(nn.Module):
         self.expand = ConvNormAct(channels // 4, channels, 3, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        scales = [conv(part) for conv, part in zip(self.depthwise, x.split(self.width, 1), strict=True)]
-        y = torch.cat(scales, 1)
+        parts = x.split(self.width, 1)  # (N, C, …) → one (N, C/k, …) for each of the k kernels
+        y = torch.cat([conv(part) for conv, part in zip(self.depthwise, parts, strict=True)], 1)  # → (N, C, …)
         if self.released:
             return self.expand(self.squeeze(F.gelu(self.norm(y + x)))) + x
         return self.expand(self.squeeze(F.silu(self.norm(y)) + x))
+
+
+def make_lms_stage(in_channels: int, out_channels: int) -> nn.Sequential:
+    """A stage of LGMSNet's encoder in another 2-D network ("+LMS", Table 6): LMS, then a 1×1 convolution."""
+    return nn.Sequential(LMS(in_channels), ConvNormAct(in_channels, out_channels, 1))
 
 
 class TransformerLayer(nn.Module):
@@ -88,9 +93,11 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, tokens, _ = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(batch, tokens, 3, HEADS, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, -1)
-        x = x + self.out(attended)
+        qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, HEADS, HEAD_WIDTH)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, HEADS, tokens, HEAD_WIDTH)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        attended = attended.transpose(1, 2).reshape(batch, tokens, -1)  # (batch, tokens, HEADS·HEAD_WIDTH)
+        x = x + self.out(attended)  # (batch, tokens, width)
         return x + self.mlp(self.norm2(x))
 
 
@@ -141,17 +148,19 @@ class GMS(nn.Module):
         self.out = ConvNormAct(channels + in_channels, channels, 3, dims)
 
     @staticmethod
-    def _depthwise(channels: int, dims: int, released: bool) -> nn.Sequential:
+    def _depthwise(channels: int, dims: int, released: bool) -> nn.Module:
         conv, norm = partial(CONV[dims], channels, channels, groups=channels, bias=False), BATCH_NORM[dims]
         first = conv(3, padding=1)
         return nn.Sequential(first, norm(channels), nn.ReLU(), conv(1), norm(channels)) if released else first
 
     def forward(self, x: Tensor) -> Tensor:
-        to_transformer, to_conv = self.local(x).split(self.split, 1)
-        branches = [from_sequences(self.transformer(to_sequences(to_transformer)), x.shape[2:])]
+        to_transformer, to_conv = self.local(x).split(self.split, 1)  # (N, in, …) → (N, t, …), (N, channels − t, …)
+        sequences = self.transformer(to_sequences(to_transformer))
+        branches = [from_sequences(sequences, x.shape[2:])]  # (N, t, …)
         if self.conv:
             branches.append(self.conv(to_conv) + to_conv if self.residual else self.conv(to_conv))
-        return self.out(torch.cat([self.mix(torch.cat(branches, 1)), x], 1))
+        y = self.mix(torch.cat(branches, 1))  # (N, channels, …)
+        return self.out(torch.cat([y, x], 1))  # (N, channels + in, …) → (N, channels, …)
 
 
 class Fusion(nn.Sequential):
@@ -181,7 +190,7 @@ class Up(nn.Sequential):
         )
 
 
-class LGMSNet(FromScratch):
+class LGMSNet(Network):
     """LGMSNet: ``(N, in_channels, H, W)`` or ``(N, in_channels, D, H, W)`` → logits ``(N, num_classes, …)``.
 
     Every side must be a multiple of 32 pixels. 2,321,393 parameters in 2-D with one class; 6,193,742 in 3-D with
@@ -269,14 +278,14 @@ class LGMSNet(FromScratch):
             raise InputError(
                 f"image of {'×'.join(map(str, x.shape[2:]))}: LGMSNet takes sides that are multiples of 32"
             )
-        skips, x = {}, self.stem(x)
+        skips, x = {}, self.stem(x)  # (N, in_channels, H, W) → (N, w1, H, W)
         for i in "1234":
-            skips[i] = self.encode[i](x)
-            x = self.pool(skips[i])
-        x = self.encode["5"](x)
+            skips[i] = self.encode[i](x)  # (N, w_i, …) at strides 1, 2, 4, 8
+            x = self.pool(skips[i])  # half the sides
+        x = self.encode["5"](x)  # (N, w5, H/16, W/16)
         for i in "4321":
-            x = self.decode[i](torch.cat([skips[i], self.up[i](x)], 1))
-        return self.head(x)
+            x = self.decode[i](torch.cat([skips[i], self.up[i](x)], 1))  # (N, 2·w_i, …) → (N, w_i, …), twice the sides
+        return self.head(x)  # (N, num_classes, H, W)
 
 
 def lgmsnet3d(encoder: str = "none", pretrained: bool = False, num_classes: int = 14, **kwargs) -> LGMSNet:

@@ -1,6 +1,7 @@
 """The training losses: of MSNet and M2SNet (revised M2SNet paper, Eq. 4), and of LGMSNet in 2-D (Eq. 9) and 3-D."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,10 @@ def one_vs_rest(mask: Tensor, channels: int) -> Tensor:
     """One float mask per output channel: (N, 1, H, W) → (N, channels, H, W).
 
     One channel: ``mask`` itself, 0 and 1 (a float mask may lie between). More: ``mask`` holds class indices, and
-    channel c is 1 where the index is c. Values out of range, such as the 255 of a mask file, raise :class:`InputError`.
+    channel c is 1 where the index is c.
+
+    Raises:
+        InputError: a value is out of range, such as the 255 of a mask file.
     """
     low, high = (float(v) for v in torch.aminmax(mask))
     if low < 0 or high > max(channels - 1, 1):
@@ -26,7 +30,8 @@ def one_vs_rest(mask: Tensor, channels: int) -> Tensor:
         )
     if channels == 1:
         return mask.float()
-    return F.one_hot(mask.squeeze(1).long(), channels).movedim(-1, 1).float()
+    classes = F.one_hot(mask.squeeze(1).long(), channels)  # (N, 1, H, W) → (N, H, W, channels)
+    return classes.movedim(-1, 1).float()  # (N, channels, H, W)
 
 
 def pixel_weights(target: Tensor) -> Tensor:
@@ -36,7 +41,7 @@ def pixel_weights(target: Tensor) -> Tensor:
     counts zeros beyond the image's edge, so that an object that touches the edge has a boundary there too.
     """
     # The mean over a square is the mean over columns of the means over rows: 62 additions a pixel instead of 961.
-    mean = F.avg_pool2d(F.avg_pool2d(target, (31, 1), 1, (15, 0)), (1, 31), 1, (0, 15))
+    mean = F.avg_pool2d(F.avg_pool2d(target, (31, 1), 1, (15, 0)), (1, 31), 1, (0, 15))  # (N, C, H, W)
     return 1 + 5 * (mean - target).abs()
 
 
@@ -53,18 +58,18 @@ def structure_parts(
     if mask.shape != (n, 1, *size):
         raise InputError(f"mask has shape {tuple(mask.shape)}, but logits {tuple(logits.shape)} need {(n, 1, *size)}")
 
-    target = one_vs_rest(mask, channels)
-    weights = pixel_weights(target)
+    target = one_vs_rest(mask, channels)  # (N, 1, H, W) → (N, C, H, W)
+    weights = pixel_weights(target)  # (N, C, H, W)
     parts = {}
     if "iou" in terms:
         probabilities = logits.sigmoid()
-        intersection = (weights * probabilities * target).sum((2, 3))
+        intersection = (weights * probabilities * target).sum((2, 3))  # (N, C, H, W) → (N, C)
         both = (weights * (probabilities + target)).sum((2, 3))
         parts["iou"] = (1 - (intersection + 1) / (both - intersection + 1)).mean()
     if "bce" in terms:
-        bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")  # (N, C, H, W)
         if form == "published":
-            bce = (weights * bce).sum((2, 3)) / weights.sum((2, 3))
+            bce = (weights * bce).sum((2, 3)) / weights.sum((2, 3))  # (N, C)
         # As written, the BCE is one number b before the weights come in: Σ(w·b)/Σw = b, so that they cancel.
         parts["bce"] = bce.mean()
     return parts
@@ -73,41 +78,52 @@ def structure_parts(
 def structure_loss(logits: Tensor, mask: Tensor, form: str = "published", terms: Sequence[str] = TERMS) -> Tensor:
     """Weighted IoU plus weighted BCE, L_IoU^w + L_BCE^w (Eq. 4; F3Net's definition). A scalar ≥ 0.
 
-    ``logits`` (N, C, H, W); ``mask`` (N, 1, H, W) of any type: 0 and 1 for C = 1, class indices for C > 1. Both terms
-    are taken per image and channel, with the weights of :func:`pixel_weights`, then averaged over images and channels:
-    every class against the rest.
+    Both terms are taken per image and channel, with the weights of :func:`pixel_weights`, then averaged over images and
+    channels: every class against the rest.
 
-    - ``form="published"``: the BCE is weighted per pixel and divided by the sum of the weights of its image.
-    - ``form="written"``: as the released training script computes it, a plain mean. The IoU is weighted in both.
+    Args:
+        logits: (N, C, H, W).
+        mask: (N, 1, H, W) of any type: 0 and 1 for C = 1, class indices for C > 1.
+        form: ``"published"``: the BCE is weighted per pixel and divided by the sum of the weights of its image;
+            ``"written"``: as the released training script computes it, a plain mean. The IoU is weighted in both.
+        terms: some of ``("iou", "bce")``.
 
-    ``terms`` picks from ``("iou", "bce")``. Unknown names, shapes that do not fit and masks out of range raise
-    :class:`InputError`.
+    Raises:
+        InputError: a name is unknown, shapes do not fit, or the mask is out of range.
     """
     parts = structure_parts(logits, mask, form, terms)
     if not parts:
         raise InputError(f"no loss term: 'terms' is empty, give some of {', '.join(TERMS)}")
-    return sum(parts.values())
+    return sum(parts.values())  # type: ignore[return-value]
 
 
 class LossOfParts(nn.Module):
     """A loss that is the sum of named parts, so that a log can show each: subclasses give ``parts(outputs, mask)``."""
 
+    parts: Callable[..., dict[str, Tensor]]
+
     def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
         """The sum of :meth:`parts`, a scalar."""
-        return sum(self.parts(outputs, mask).values())
+        return sum(self.parts(outputs, mask).values())  # type: ignore[return-value]
 
 
 class SegmentationLoss(LossOfParts):
     """The total loss L_IoU^w + L_BCE^w + weight·L_f (Eq. 4) of one output, or of several (deep supervision).
 
-    ``lossnet`` maps probabilities (N, C, H, W) and a mask (N, 1, H, W) to a scalar, as :class:`m2s.LossNet` does; None
-    leaves L_f out. ``lossnet_weight`` is 1.0 in the paper and 0.1 in the released code. ``terms=()`` with a LossNet is
-    the row "w/o L_IoU^w & L_BCE^w" of the revised paper's Table 11.
-
     A list of outputs is deep supervision, the final output first: IoU and BCE are **summed over all outputs**, without
     weights, and LossNet sees **the final output alone**. The paper gives no formula. Its Section 4.7.2 describes deep
     supervision as pixel-level losses "directly in the prediction space" of the decoder's scales, and sets LossNet, in
     feature space, beside it; so L_f is counted once.
+
+    Args:
+        form, terms: as for :func:`structure_loss`. ``terms=()`` with a LossNet is the row "w/o L_IoU^w & L_BCE^w" of
+            the revised paper's Table 11.
+        lossnet: maps probabilities (N, C, H, W) and a mask (N, 1, H, W) to a scalar, as :class:`m2s.LossNet` does;
+            None leaves L_f out.
+        lossnet_weight: 1.0 in the paper, 0.1 in the released code.
+
+    Raises:
+        InputError: a name is unknown, or there is no term at all.
     """
 
     def __init__(
@@ -128,7 +144,7 @@ class SegmentationLoss(LossOfParts):
         """The summands of the loss by name, for a log: "iou", "bce" and "lossnet" (times its weight)."""
         outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
         structure = [structure_parts(logits, mask, self.form, self.terms) for logits in outputs]
-        total = {name: sum(parts[name] for parts in structure) for name in structure[0]}
+        total: dict[str, Any] = {name: sum(parts[name] for parts in structure) for name in structure[0]}
         if self.lossnet is not None:
             total["lossnet"] = self.lossnet_weight * self.lossnet(outputs[0].sigmoid(), mask)
         return total
@@ -145,10 +161,10 @@ class BCEDiceLoss(LossOfParts):
 
         ``outputs``: logits (N, C, H, W), or several for deep supervision; ``mask``: as for :func:`structure_loss`.
         """
-        total = {"bce": 0.0, "dice": 0.0}
+        total: dict[str, Any] = {"bce": 0.0, "dice": 0.0}
         for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
             target, p = one_vs_rest(mask, logits.shape[1]), logits.sigmoid()
-            overlap, sizes = (p * target).sum((2, 3)), (p + target).sum((2, 3))
+            overlap, sizes = (p * target).sum((2, 3)), (p + target).sum((2, 3))  # (N, C, H, W) → (N, C)
             total["bce"] += 0.5 * F.binary_cross_entropy_with_logits(logits, target)
             total["dice"] += (1 - (2 * overlap + 1e-5) / (sizes + 1e-5)).mean()
         return total
@@ -171,7 +187,7 @@ class DiceCELoss(LossOfParts):
 
         ``outputs``: logits (N, C, D, H, W), or several for deep supervision; ``mask``: (N, 1, D, H, W), class indices.
         """
-        total = {"dice": 0.0, "ce": 0.0}
+        total: dict[str, Any] = {"dice": 0.0, "ce": 0.0}
         for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
             total["dice"] += self.dice(logits, mask)
             total["ce"] += F.cross_entropy(logits, mask[:, 0].long())

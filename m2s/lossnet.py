@@ -1,5 +1,7 @@
 """LossNet: the distance of prediction and mask in the features of a fixed network (M2SNet paper, Section 3.2)."""
 
+from typing import Any
+
 import timm
 import torch
 import torch.nn.functional as F
@@ -15,34 +17,37 @@ class LossNet(nn.Module):
 
     Eq. 6 writes the Euclidean distance; the released code takes the mean of the squares, and so does this class.
 
-    ``backbone`` is any timm model with ``features_only``; the levels are its first four:
-
-    - ``vgg16``: the ReLU before each of the first four max-pools, strides 1, 2, 4, 8. As released: the pools are
-      torchvision's layers 4, 9, 16, 23, at which the network is cut.
-    - ``resnet50``, ``tf_efficientnet_lite0`` and most convolutional networks: strides 2, 4, 8, 16.
-    - ``swin_tiny_patch4_window7_224`` and others that begin with patches: strides 4, 8, 16, 32.
-
-    ``resize`` is the side to which both images are resized, bilinearly (released: 224, whatever the input's size is);
-    None keeps their size. The cost grows with its square. The network is frozen: no gradient reaches its weights, and
-    it stays in evaluation mode. ``weights_source`` says where the weights came from. ``resize=None`` with a network
-    whose input size is fixed raises :class:`InputError`.
+    The network is frozen: no gradient reaches its weights, and it stays in evaluation mode. ``weights_source`` says
+    where its weights came from.
 
     Features are divided by ``unit``. It is 1, except for weights in pixel units: Oxford's VGG (as Keras and Caffe ship
     it) was trained on pixels of 0 to 255 with unit steps, so that all its features are about 255·std ≈ 58 times, and
     L_f more than 3000 times, what a network trained on normalised input gives, and no weight in the papers would fit.
+    The magnitudes of other networks differ too, and ``SegmentationLoss.lossnet_weight`` has to follow: notebook 03
+    measures them.
 
-    Magnitudes differ between networks, and ``SegmentationLoss.lossnet_weight`` has to follow. On four Kvasir-SEG masks
-    with the flat prediction 0.5, where IoU + BCE is 1.5, L_f is 114 for Oxford's VGG-16 and 162 for EfficientNet-Lite0,
-    its gradient 400 and 4200 times that of IoU + BCE: weight 0.1 on the one is like 0.01 on the other.
-    In trainings of 60 steps (M2SNet at 96 px) EfficientNet-Lite0 with 0.1 left nothing but background, and 0.001 was
-    better than no LossNet. In whole ones (profile ``full``, one seed) 0.1 was better: mDice 0.681 on ColonDB against
-    0.615 with 0.001.
+    Args:
+        backbone: any timm model with ``features_only``; the levels are its first four:
+
+            - ``vgg16``: the ReLU before each of the first four max-pools, strides 1, 2, 4, 8. As released: the pools
+              are torchvision's layers 4, 9, 16, 23, at which the network is cut.
+            - ``resnet50``, ``tf_efficientnet_lite0`` and most convolutional networks: strides 2, 4, 8, 16.
+            - ``swin_tiny_patch4_window7_224`` and others that begin with patches: strides 4, 8, 16, 32.
+        pretrained: ImageNet weights (see :mod:`m2s.weights`).
+        resize: the side to which both images are resized, bilinearly (released: 224, whatever the input's size is);
+            None keeps their size. The cost grows with its square.
+
+    Raises:
+        InputError: the backbone is unknown or has no weights, or ``resize`` is None and its input size is fixed.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, backbone: str = "vgg16", pretrained: bool = True, resize: int | None = 224):
         super().__init__()
         self.backbone, self.resize = backbone, resize
-        kwargs = {"features_only": True, "out_indices": (0, 1, 2, 3)}
+        kwargs: dict[str, Any] = {"features_only": True, "out_indices": (0, 1, 2, 3)}
         known = timm.get_pretrained_cfg(backbone)
         if known is not None and known.fixed_input_size:
             if resize is None:
@@ -65,10 +70,10 @@ class LossNet(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The four feature maps of one-channel images (N, 1, H, W) in [0, 1], repeated to RGB and normalised."""
-        images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std  # (N, 1, H, W) → (N, 3, H, W)
         if self.resize is not None:
             images = F.interpolate(images, size=(self.resize, self.resize), mode="bilinear", align_corners=False)
-        return [feature / self.unit for feature in self.network(images)]
+        return [feature / self.unit for feature in self.network(images)]  # (N, C_i, resize/stride_i, …) each
 
     def terms(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
         """[l_f^1, …, l_f^4] (Eq. 6), scalars ≥ 0.
@@ -77,11 +82,11 @@ class LossNet(nn.Module):
         than one class, each class map is an image of its own: a term is the mean over images and classes.
         """
         target = one_vs_rest(mask, probabilities.shape[1])
-        predicted = self.features(probabilities.flatten(0, 1).unsqueeze(1))
+        predicted = self.features(probabilities.flatten(0, 1).unsqueeze(1))  # (N, C, H, W) → (N·C, 1, H, W)
         with torch.no_grad():
-            wanted = self.features(target.flatten(0, 1).unsqueeze(1))
-        return [F.mse_loss(p, w) for p, w in zip(predicted, wanted, strict=True)]
+            expected = self.features(target.flatten(0, 1).unsqueeze(1))
+        return [F.mse_loss(p, e) for p, e in zip(predicted, expected, strict=True)]
 
     def forward(self, probabilities: Tensor, mask: Tensor) -> Tensor:
         """L_f, the sum of :meth:`terms`, a scalar ≥ 0."""
-        return sum(self.terms(probabilities, mask))
+        return sum(self.terms(probabilities, mask))  # type: ignore[return-value]

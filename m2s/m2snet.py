@@ -6,9 +6,17 @@ from functools import partial
 from torch import Tensor, nn
 
 from m2s.aspp import STYLES
-from m2s.encoders import Encoder, ResNet3D
+from m2s.encoders import Encoder, Network, ResNet3D
 from m2s.errors import InputError, unknown
-from m2s.units import CONV, WIRINGS, ConvBNReLU, MultiScaleDifference, check_size, resize
+from m2s.units import (
+    CONV,
+    WIRINGS,
+    ConvBNReLU,
+    MultiScaleDifference,
+    MultiScaleSubtractionUnit,
+    check_size,
+    resize,
+)
 
 WIDTH = 64
 """Channels of every feature behind the encoder (paper, section 3)."""
@@ -17,7 +25,7 @@ WIRING_PARTS = ("filters", "reduce_1", "last_unit", "own_level", "enhance_4", "e
 """Where the released network and the paper part, see :class:`M2SNet`."""
 
 
-class M2SNet(nn.Module):
+class M2SNet(Network):
     """The multi-scale in multi-scale subtraction network: ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``.
 
     Height and width may be anything from 32 pixels up. The nodes carry the paper's names: ``MS_n^i`` is the feature of
@@ -28,7 +36,7 @@ class M2SNet(nn.Module):
     Args:
         encoder: any timm encoder with features at strides 2 or 4 to 32. The paper's Res2Net-50 is ``"res2net50d"``.
             Or, in place of a name, a module with the outputs and attributes of :class:`Encoder`: the network has its
-            number of dimensions (see :mod:`m2s.network3d`).
+            number of dimensions (see :class:`M2SNet3D`).
         pretrained: ImageNet weights for the encoder (see :mod:`m2s.weights`).
         num_classes: 1 for one foreground class (sigmoid); C > 1 for C one-vs-rest maps, the background first.
         wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3, or the parts that are to be as in the
@@ -55,7 +63,10 @@ class M2SNet(nn.Module):
         unit: ``"subtraction"``, or ``"addition"`` for the row "SU→AU" of that table, see
             :class:`m2s.units.MultiScaleDifference`.
         style: ``"subtraction"``, or ``"aspp"``, ``"denseaspp"`` (first version's Table 8, the revised Table 14): a
-            module of :mod:`m2s.styles` in each unit, on ``|A − B|``, in place of the fixed filters.
+            module of :mod:`m2s.aspp` in each unit, on ``|A − B|``, in place of the fixed filters.
+
+    Raises:
+        InputError: an option is unknown or does not go with another; in ``forward``, an image that is too small.
     """
 
     def __init__(
@@ -71,7 +82,6 @@ class M2SNet(nn.Module):
         unit: str = "subtraction",
         style: str = "subtraction",
     ):
-        super().__init__()
         if isinstance(wiring, str) and wiring not in WIRINGS:
             raise unknown("wiring", wiring, WIRINGS)
         as_paper = {"released": (), "paper": WIRING_PARTS}[wiring] if isinstance(wiring, str) else tuple(wiring)
@@ -90,14 +100,13 @@ class M2SNet(nn.Module):
                     f"style '{style}' takes the filters' place: give m2snet no kernels, filter or unit with it"
                 )
             kernels = (1,)
+        super().__init__(Encoder(encoder, pretrained) if isinstance(encoder, str) else encoder)
         self.wiring, self.orders = wiring, orders
-        self.encoder = Encoder(encoder, pretrained) if isinstance(encoder, str) else encoder
         dims = self.encoder.dims
         if style != "subtraction" and dims != 2:
             raise InputError(f"style '{style}' is there in two dimensions only")
         conv = partial(ConvBNReLU, out_channels=WIDTH, dims=dims)
         head = partial(CONV[dims], WIDTH, num_classes, 3, padding=1)
-        self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
         channels = dict(enumerate(self.encoder.channels, start=1))
         self.reduce = nn.ModuleDict({str(i): conv(channels[i]) for i in range(1, 6)})
         if "reduce_1" not in as_paper and channels[1] == WIDTH:
@@ -105,8 +114,10 @@ class M2SNet(nn.Module):
         nodes = [f"{n}^{i}" for n in range(2, orders + 1) for i in range(1, 7 - n)]
         filters = "paper" if "filters" in as_paper else "released"
         self.difference = MultiScaleDifference(WIDTH, kernels, filter, filters, unit, dims) if nodes else nn.Identity()
-        after = conv if style == "subtraction" else STYLES[style]
-        self.units = nn.ModuleDict({node: after(WIDTH) for node in nodes})
+        self.units, context_type = nn.ModuleDict(), STYLES[style]
+        for node in nodes:
+            context = context_type(WIDTH) if context_type else None
+            self.units[node] = MultiScaleSubtractionUnit(WIDTH, dims=dims, shared=self.difference, context=context)
         self.before_last_unit = nn.Identity() if "last_unit" in as_paper or orders < 5 else conv(WIDTH)
         self.enhance = nn.ModuleDict({str(i): conv(WIDTH) for i in range(1, 6)})
         self.first_order = 1 if "own_level" in as_paper or orders == 1 else 2
@@ -121,31 +132,34 @@ class M2SNet(nn.Module):
 
     def pyramid(self, levels: Sequence[Tensor]) -> dict[tuple[int, int], Tensor]:
         """Encoder levels E¹ … E⁵ → every node ``MS_n^i`` of the triangle, by ``(n, i)``."""
-        ms = {(1, i): self.reduce[str(i)](level) for i, level in enumerate(levels, start=1)}
+        ms = {(1, i): self.reduce[str(i)](level) for i, level in enumerate(levels, start=1)}  # (N, C_i, h, w) → 64
         for n in range(2, self.orders + 1):
             # From deep to shallow, as released: the shared filters' running statistics depend on the order.
             for i in range(6 - n, 0, -1):
                 deep, shallow = ms[n - 1, i + 1], ms[n - 1, i]
                 if n == 5:
                     deep = self.before_last_unit(deep)
-                ms[n, i] = self.units[f"{n}^{i}"](self.difference(deep, shallow))
+                ms[n, i] = self.units[f"{n}^{i}"](deep, shallow)  # (N, 64, h/2, w/2), (N, 64, h, w) → (N, 64, h, w)
         return ms
 
     def complement(self, levels: Sequence[Tensor], ms: dict[tuple[int, int], Tensor]) -> dict[int, Tensor]:
         """The complementarity-enhanced features ``CE^i`` of Eq. 3, by level."""
-        first, last = self.first_order, self.orders
-        ce = {i: self.enhance[str(i)](sum(ms[n, i] for n in range(first, min(last, 6 - i) + 1))) for i in range(1, 5)}
-        ce[5] = self.enhance["5"](levels[4] if self.enhance_encoder else ms[1, 5])
+        ce = {}
+        for i in range(1, 5):
+            orders = range(self.first_order, min(self.orders, 6 - i) + 1)
+            ce[i] = self.enhance[str(i)](sum(ms[n, i] for n in orders))  # (N, 64, h, w), the sides of level i
+        ce[5] = self.enhance["5"](levels[4] if self.enhance_encoder else ms[1, 5])  # (N, C_5 or 64, h, w) → 64
         return ce
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         check_size(x, self.encoder.deepest)
-        levels = self.encoder(x)
+        levels = self.encoder(x)  # (N, 3, H, W) → (N, C_i, H/s, W/s) at strides s = 4, 4, 8, 16, 32
         ce = self.complement(levels, self.pyramid(levels))
-        d = {5: ce[5]}
+        d = {5: ce[5]}  # (N, 64, H/32, W/32)
         for i in (4, 3, 2):
-            d[i] = self.decode[str(i)](resize(d[i + 1], ce[i].shape[2:]) + ce[i])
-        logits = resize(self.head(resize(d[2], ce[1].shape[2:]) + ce[1]), x.shape[2:])
+            d[i] = self.decode[str(i)](resize(d[i + 1], ce[i].shape[2:]) + ce[i])  # (N, 64, …) at strides 16, 8, 4
+        logits = self.head(resize(d[2], ce[1].shape[2:]) + ce[1])  # (N, 64, H/4, W/4) → (N, num_classes, H/4, W/4)
+        logits = resize(logits, x.shape[2:])  # → (N, num_classes, H, W)
         if self.training and self.side_heads:
             return [logits] + [resize(head(d[int(i)]), x.shape[2:]) for i, head in self.side_heads.items()]
         return logits
@@ -166,10 +180,10 @@ class M2SNet3D(M2SNet):
     Args:
         encoder: ``"resnet10"``, ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, see :class:`ResNet3D`.
         pretrained: taken like that of every network and not used: the encoder starts from random weights.
-        num_classes: as in :class:`m2s.network.M2SNet`; the background counts.
+        num_classes: as in :class:`M2SNet`; the background counts.
         in_channels: 1, or the number of modalities.
         first_stride: 1 for small volumes; 2 for the strides of the 2-D network, at about a fifth of the time.
-        kwargs: the options of :class:`m2s.network.M2SNet`, except ``style``.
+        kwargs: the options of :class:`M2SNet`, except ``style``.
 
     Raises:
         InputError: an option is unknown, or a volume is too small.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import reduce
 from operator import add
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,11 @@ class ConvBNReLU(nn.Sequential):
 
 
 def check_size(x: Tensor, smallest: int = 32) -> None:
-    """Refuse sides below ``smallest``, the stride of the deepest features: they would have no whole pixel left."""
+    """Refuse sides below ``smallest``, the stride of the deepest features: they would have no whole pixel left.
+
+    Raises:
+        InputError: a side of ``x`` ``(N, C, H, W)`` is too small.
+    """
     sides = x.shape[2:]
     if min(sides) < smallest:
         what, unit = ("image", "pixels") if len(sides) == 2 else ("volume", "voxels")
@@ -79,6 +84,8 @@ class ReleasedFilter(nn.Module):
     statistics at 1/C² of the multiply-adds. Only BatchNorm's learned scale and shift tell the channels apart.
     """
 
+    kernel: Tensor
+
     def __init__(self, channels: int, size: int, filter: str = "ones", dims: int = 2):
         super().__init__()
         self.register_buffer("kernel", fixed_kernel(size, filter, dims)[None, None], persistent=False)
@@ -91,9 +98,10 @@ class ReleasedFilter(nn.Module):
         with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             dims = x.ndim - 2
-            total = CONVOLVE[dims](x.sum(1, keepdim=True), self.kernel, padding=self.kernel.shape[-1] // 2)
+            total = x.sum(1, keepdim=True)  # (N, C, H, W) → (N, 1, H, W)
+            total = CONVOLVE[dims](total, self.kernel, padding=self.kernel.shape[-1] // 2)
             # BatchNorm is one scale and shift per channel: no need to repeat the map before it.
-            norm = self.norm
+            norm: Any = self.norm  # torch types its statistics as possibly None
             if self.training:
                 mean, var = total.new_zeros(1), total.new_ones(1)  # of the batch, the same for every channel
                 total = F.batch_norm(total, mean, var, training=True, momentum=1.0, eps=norm.eps)
@@ -106,8 +114,8 @@ class ReleasedFilter(nn.Module):
             else:
                 scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
                 shift = norm.bias - norm.running_mean * scale
-            shift, scale = (v.view(-1, *[1] * dims) for v in (shift, scale))
-            return torch.addcmul(shift, total, scale).relu_()
+            shift, scale = (v.view(-1, *[1] * dims) for v in (shift, scale))  # (C) → (C, 1, 1)
+            return torch.addcmul(shift, total, scale).relu_()  # (N, 1, H, W) → (N, C, H, W)
 
 
 class PaperFilter(nn.Module):
@@ -116,6 +124,8 @@ class PaperFilter(nn.Module):
     Read this way the 1×1 all-one filter is the identity ("pixel-pixel" differences) and the unit has no extra
     parameter, as the paper says of it.
     """
+
+    kernel: Tensor
 
     def __init__(self, channels: int, size: int, filter: str = "ones", dims: int = 2):
         super().__init__()
@@ -164,16 +174,22 @@ class MultiScaleDifference(nn.Module):
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """``deep`` ``(N, C, h, w)`` is resized to ``shallow`` ``(N, C, H, W)``; the result has the latter's shape."""
-        deep = resize(deep, shallow.shape[2:])
+        deep = resize(deep, shallow.shape[2:])  # (N, C, h, w) → (N, C, H, W)
         if not self.subtract:
             return reduce(add, (f(deep) + f(shallow) for f in self.filters.values()))
         return reduce(add, ((f(deep) - f(shallow)).abs() for f in self.filters.values()))
 
 
-class MultiScaleSubtractionUnit(nn.Module):
+class MultiScaleSubtractionUnit(nn.Sequential):
     """MSU (Eq. 2): ``Conv(Σ_k |f_k(A) − f_k(B)|)`` of a deep ``(N, C, h, w)`` and a shallow ``(N, C, H, W)`` feature.
 
-    Inside M2SNet one :class:`MultiScaleDifference` is shared by all ten units; this class is the unit on its own.
+    The layers of the sequence are the ``Conv``; ``difference`` gives the sum.
+
+    Args:
+        channels: C, of both inputs and of the output.
+        kernels, filter, wiring, dims: of the unit's own :class:`MultiScaleDifference`.
+        shared: the difference of another module, in place of its own. In M2SNet all ten units share one.
+        context: a module ``(N, C, H, W)`` → same that the sum passes before the ``Conv`` (see :mod:`m2s.aspp`).
     """
 
     def __init__(
@@ -183,13 +199,25 @@ class MultiScaleSubtractionUnit(nn.Module):
         filter: str = "ones",
         wiring: str = "released",
         dims: int = 2,
+        shared: nn.Module | None = None,
+        context: nn.Module | None = None,
     ):
-        super().__init__()
-        self.difference = MultiScaleDifference(channels, kernels, filter, wiring, dims=dims)
-        self.conv = ConvBNReLU(channels, channels, dims=dims)
+        conv = ConvBNReLU(channels, channels, dims=dims)
+        super().__init__(*(conv if context is None else (context, conv)))
+        if shared is None:
+            self.difference = MultiScaleDifference(channels, kernels, filter, wiring, dims=dims)
+        else:  # a plain attribute: its parameters belong to the module that shares it
+            object.__setattr__(self, "difference", shared)
 
-    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        return self.conv(self.difference(deep, shallow))
+    def conv(self, x: Tensor) -> Tensor:
+        """The ``Conv`` of Eq. 2: ``(N, C, H, W)`` → same."""
+        for layer in self:
+            if layer is not self.difference:
+                x = layer(x)
+        return x
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:  # type: ignore[override]
+        return self.conv(self.difference(deep, shallow))  # (N, C, h, w), (N, C, H, W) → (N, C, H, W)
 
 
 class SubtractionUnit(MultiScaleSubtractionUnit):

@@ -1,12 +1,11 @@
 """Attention U-Net."""
 
-import torch
 import torch.nn.functional as F
 from timm.layers import ConvNormAct
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import DoubleConv
-from m2s.encoders import Features
+from m2s.baselines.blocks import DoubleConv, concatenate, expand
+from m2s.encoders import Features, Network
 from m2s.errors import InputError
 from m2s.units import resize
 
@@ -27,12 +26,12 @@ class AttentionGate(nn.Module):
         self.out = ConvNormAct(skip_channels, skip_channels, 1, apply_act=False)
 
     def forward(self, x: Tensor, g: Tensor) -> Tensor:
-        keys = self.w_x(x)
-        alpha = self.psi(F.relu(keys + resize(self.w_g(g), keys.shape[-2:]))).sigmoid()
+        keys = self.w_x(x)  # (N, C_x, H, W) → (N, C_x/2, H/2, W/2)
+        alpha = self.psi(F.relu(keys + resize(self.w_g(g), keys.shape[-2:]))).sigmoid()  # (N, 1, H/2, W/2)
         return self.out(x * resize(alpha, x.shape[-2:]))
 
 
-class AttentionUNet(nn.Module):
+class AttentionUNet(Network):
     """Attention U-Net (Oktay et al., "Attention U-Net: learning where to look for the pancreas", MIDL 2018).
 
     From the paper: the gates on every skip, each steered by the decoder feature one level below. Departs from it: two
@@ -53,9 +52,7 @@ class AttentionUNet(nn.Module):
         num_classes: int = 1,
         widths: tuple[int, ...] = (256, 128, 64, 32),
     ):
-        super().__init__()
-        self.encoder = Features(encoder, pretrained)
-        self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
+        super().__init__(Features(encoder, pretrained))
         *skips, below = self.encoder.channels
         if len(widths) < len(skips):
             raise InputError(f"widths={tuple(widths)}: give one width for each of the {len(skips)} decoder levels")
@@ -67,7 +64,8 @@ class AttentionUNet(nn.Module):
         self.head = nn.Conv2d(below, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, d = self.encoder(x)
-        for skip, gate, decode in zip(reversed(skips), self.gates, self.decode, strict=True):
-            d = decode(torch.cat([gate(skip, d), resize(d, skip.shape[-2:])], 1))
+        d = expand(self.encoder(x), self.step)  # (N, C, H/s, W/s) at the encoder's first stride s
         return resize(self.head(d), x.shape[-2:])
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        return self.decode[level](concatenate(self.gates[level](skip, deep), deep))

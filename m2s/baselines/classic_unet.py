@@ -4,8 +4,14 @@ from itertools import pairwise
 
 from torch import nn
 
-from m2s.baselines.blocks import UShape, double_conv, lms_stage
+from m2s.baselines.blocks import UShape
+from m2s.lgmsnet import make_lms_stage
 from m2s.units import ConvBNReLU
+
+
+def make_double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Twice (3×3 convolution with bias, BatchNorm, ReLU): the bias is in the printed parameters."""
+    return nn.Sequential(ConvBNReLU(in_channels, out_channels), ConvBNReLU(out_channels, out_channels))
 
 
 class ClassicUNet(UShape):
@@ -32,8 +38,8 @@ class ClassicUNet(UShape):
     ):
         super().__init__()
         levels = list(pairwise(width * 2**i for i in range(5)))
-        block = lms_stage if lms else double_conv
-        self.encode = nn.ModuleList([double_conv(3, width), *(block(a, b) for a, b in levels)])
+        block = make_lms_stage if lms else make_double_conv
+        self.encode = nn.ModuleList([make_double_conv(3, width), *(block(a, b) for a, b in levels)])
         self.up = nn.ModuleList(nn.Sequential(nn.Upsample(scale_factor=2), ConvBNReLU(b, a)) for a, b in levels[::-1])
-        self.decode = nn.ModuleList(double_conv(b, a) for a, b in levels[::-1])
+        self.decode = nn.ModuleList(make_double_conv(b, a) for a, b in levels[::-1])
         self.head = nn.Conv2d(width, num_classes, 1)

@@ -11,7 +11,7 @@ from m2s.baselines.pranet import PraNet
 class InfNet(PraNet):
     """Inf-Net: PraNet's decoder guided by an edge feature (Fan et al., IEEE TMI 2020).
 
-    Taken: everything of :class:`m2s.baselines_polyps.PraNet`, and the edge attention: a feature of 64 channels from E²,
+    Taken: everything of :class:`m2s.baselines.pranet.PraNet`, and the edge attention: a feature of 64 channels from E²,
     which every reverse attention gets beside its own. All four maps are supervised; the last reverse attention counts.
 
     Departs: **the edge feature has no loss of its own**, as training here has no edge target. It learns through the

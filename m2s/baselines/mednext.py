@@ -1,8 +1,9 @@
 """MedNeXt."""
 
+from monai.networks.nets.mednext import create_mednext
 from torch import nn
 
-from m2s.baselines.blocks import for_volumes
+from m2s.baselines.volumes import for_volumes
 
 
 def mednext(encoder: str = "none", pretrained: bool = False, num_classes: int = 14, in_channels: int = 1) -> nn.Module:
@@ -15,6 +16,4 @@ def mednext(encoder: str = "none", pretrained: bool = False, num_classes: int = 
         encoder, pretrained: taken like those of every network and not used.
         num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 16.
     """
-    from monai.networks.nets.mednext import create_mednext
-
     return for_volumes(create_mednext("B", in_channels=in_channels, out_channels=num_classes))

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from timm.layers import ConvNormAct
 from torch import Tensor, nn
 
-from m2s.encoders import FromScratch
+from m2s.baselines.blocks import expand
+from m2s.encoders import Network
 from m2s.errors import InputError
 from m2s.units import check_size, resize
 
@@ -47,10 +48,10 @@ class AxialAttention(nn.Module):
         return table[:, i[:, None] - i + length - 1].split(self.sizes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.movedim(self.axis, -1)
+        x = x.movedim(self.axis, -1)  # (N, C, lines, length)
         n, channels, lines, length = x.shape
         qkv = self.qkv(x.transpose(1, 2).reshape(n * lines, channels, length))
-        q, k, v = qkv.view(n * lines, self.HEADS, -1, length).split(self.sizes, 2)
+        q, k, v = qkv.view(n * lines, self.HEADS, -1, length).split(self.sizes, 2)  # (N·lines, heads, c, length)
         # The gates come after the norms, which would undo them.
         logits = self.norm_logits[0](torch.einsum("nhci,nhcj->nhij", q, k))
         if self.relative is not None:
@@ -58,7 +59,7 @@ class AxialAttention(nn.Module):
             g_q, g_k, g_v1, g_v2 = self.gates
             logits = logits + g_q * self.norm_logits[1](torch.einsum("nhci,cij->nhij", q, r_q))
             logits = logits + g_k * self.norm_logits[2](torch.einsum("nhcj,cij->nhij", k, r_k))
-        weights = logits.softmax(-1)
+        weights = logits.softmax(-1)  # (N·lines, heads, length, length)
         y = self.norm_values[0](torch.einsum("nhij,nhcj->nhci", weights, v).flatten(1, 2))
         if self.relative is not None:
             y = g_v1 * y + g_v2 * self.norm_values[1](torch.einsum("nhij,cij->nhci", weights, r_v).flatten(1, 2))
@@ -116,17 +117,17 @@ class MedTBranch(nn.Module):
         self.decode = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in reversed(list(pairwise([16, *widths]))))
 
     def forward(self, x: Tensor) -> Tensor:
-        size, skips, x = x.shape[-2:], [], self.stem(x)
+        size, features, x = x.shape[-2:], [], self.stem(x)  # (N, 3, H, W) → (N, 8, H/2, W/2)
         for encode in self.encode:
-            x = encode(x)
-            skips.append(x)
-        *skips, deepest = skips
+            x = encode(x)  # (N, 32·2^i, H/2^(i+1), W/2^(i+1))
+            features.append(x)
         if self.bottom:
-            x = F.relu(resize(self.bottom(x), deepest.shape[-2:])) + deepest
-        for skip, decode in zip([*reversed(skips), None], self.decode, strict=True):
-            x = F.relu(resize(decode(x), size if skip is None else skip.shape[-2:]))
-            x = x if skip is None else x + skip
-        return x
+            features[-1] = F.relu(resize(self.bottom(x), x.shape[-2:])) + x
+        x = self.decode[-1](expand(features, self.step))  # (N, 16, H/2, W/2)
+        return F.relu(resize(x, size))  # (N, 16, H, W)
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        return F.relu(resize(self.decode[level](deep), skip.shape[-2:])) + skip
 
 
 def to_patches(x: Tensor, grid: int) -> Tensor:
@@ -143,7 +144,7 @@ def from_patches(x: Tensor, grid: int) -> Tensor:
     return x.reshape(-1, c, grid * height, grid * width)
 
 
-class MedT(FromScratch):
+class MedT(Network):
     """MedT (Valanarasu et al., "Medical Transformer: gated axial-attention for medical image segmentation", MICCAI
     2021).
 

@@ -1,12 +1,12 @@
 """NU-Net."""
 
-import torch
-import torch.nn.functional as F
+from functools import partial
+
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import DoubleConv, PlainUNet
+from m2s.baselines.blocks import DoubleConv, concatenate, contract, expand
+from m2s.baselines.skunet import PlainUNet
 from m2s.errors import InputError
-from m2s.units import resize
 
 
 class MultiOutputUNet(nn.Module):
@@ -22,16 +22,13 @@ class MultiOutputUNet(nn.Module):
         self.out = nn.Conv2d(inner, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = [self.contract[0](x)]
-        for contract in self.contract[1:]:
-            features.append(contract(F.max_pool2d(features[-1], 2)))
-        total = 0
-        for deepest in range(1, len(features)):
-            d = features[deepest]
-            for i in reversed(range(deepest)):
-                d = self.expand[i](torch.cat([features[i], resize(d, features[i].shape[-2:])], 1))
-            total = total + d
-        return x + self.out(total)
+        features = contract(x, self.contract)  # (N, inner, H/2^i, W/2^i) for i = 0 … depth
+        depths = range(1, len(features))
+        total = sum(expand(features[: depth + 1], partial(self.step, depth)) for depth in depths)
+        return x + self.out(total)  # (N, inner, H, W) → (N, C, H, W)
+
+    def step(self, depth: int, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        return self.expand[depth - 1 - level](concatenate(skip, deep))  # the modules stand from shallow to deep
 
 
 class NUNet(PlainUNet):

@@ -1,27 +1,27 @@
 """ResUNet++."""
 
-import torch
 import torch.nn.functional as F
 from timm.layers import ConvNormAct, SEModule
 from torch import Tensor, nn
 
-from m2s.encoders import FromScratch
+from m2s.baselines.blocks import concatenate, expand
+from m2s.encoders import Network
 from m2s.units import check_size, resize
 
 
-def bn_relu_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+def make_bn_relu_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """BatchNorm, ReLU, 3×3 convolution: the order of a pre-activated residual unit."""
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
     return nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(), conv)
 
 
 class ResidualUnit(nn.Module):
-    """Two of :func:`bn_relu_conv` around a projected shortcut; ``stem=True`` begins with the bare convolution."""
+    """Two of :func:`make_bn_relu_conv` around a projected shortcut; ``stem=True`` begins with the bare convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, stem: bool = False):
         super().__init__()
-        first = bn_relu_conv(in_channels, out_channels, stride)
-        self.body = nn.Sequential(first[-1] if stem else first, bn_relu_conv(out_channels, out_channels))
+        first = make_bn_relu_conv(in_channels, out_channels, stride)
+        self.body = nn.Sequential(first[-1] if stem else first, make_bn_relu_conv(out_channels, out_channels))
         self.shortcut = ConvNormAct(in_channels, out_channels, 1, stride=stride, apply_act=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,16 +50,16 @@ class SkipAttention(nn.Module):
 
     def __init__(self, skip_channels: int, channels: int):
         super().__init__()
-        self.skip = bn_relu_conv(skip_channels, channels)
-        self.deep = bn_relu_conv(channels, channels)
-        self.out = bn_relu_conv(channels, channels)
+        self.skip = make_bn_relu_conv(skip_channels, channels)
+        self.deep = make_bn_relu_conv(channels, channels)
+        self.out = make_bn_relu_conv(channels, channels)
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        pooled = F.adaptive_max_pool2d(self.skip(skip), deep.shape[-2:])
+        pooled = F.adaptive_max_pool2d(self.skip(skip), deep.shape[-2:])  # (N, C_s, 2h, 2w) → (N, C, h, w)
         return deep * self.out(self.deep(deep) + pooled)
 
 
-class ResUNetPP(FromScratch):
+class ResUNetPP(Network):
     """ResUNet++ (Jha et al., "ResUNet++: an advanced architecture for medical image segmentation", IEEE ISM 2019).
 
     From the paper (Fig. 1): a stem and three residual units with squeeze and excitation, ASPP as bridge and before the
@@ -88,11 +88,13 @@ class ResUNetPP(FromScratch):
 
     def forward(self, x: Tensor) -> Tensor:
         check_size(x)
-        skips = []
+        features = []
         for contract, excite in zip(self.contract, self.excite, strict=False):
-            x = excite(contract(x))
-            skips.append(x)
-        d = self.bridge(self.contract[3](x))
-        for skip, attend, expand in zip(reversed(skips), self.attend, self.expand, strict=True):
-            d = expand(torch.cat([resize(attend(d, skip), skip.shape[-2:]), skip], 1))
-        return self.head(self.out(d))
+            x = excite(contract(x))  # (N, w_i, …) at strides 1, 2, 4
+            features.append(x)
+        features.append(self.bridge(self.contract[3](x)))  # (N, w_4, H/8, W/8)
+        return self.head(self.out(expand(features, self.step)))  # (N, w_1, H, W) → (N, num_classes, H, W)
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        up = resize(self.attend[level](deep, skip), skip.shape[-2:])
+        return self.expand[level](concatenate(up, skip))

@@ -1,13 +1,46 @@
 """SKU-Net."""
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
 from timm.layers import SelectiveKernel
-from torch import nn
+from torch import Tensor, nn
 
-from m2s.baselines.blocks import PlainUNet
+from m2s.baselines.blocks import concatenate, contract, expand
+from m2s.encoders import Network
+from m2s.units import check_size
 
 
-def selective_kernel(in_channels: int, out_channels: int) -> nn.Module:
-    """timm's selective kernel unit: a 3×3 branch and one dilated to 5×5, weighted per channel by a softmax."""
+class PlainUNet(Network):
+    """U-Net with a given block in place of its double convolutions, and room for something on its skips.
+
+    ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``.
+
+    Args:
+        block: makes a module ``(N, in, H, W)`` → ``(N, out, H, W)`` from ``(in, out)``.
+        widths: channels at strides 1, 2, 4, …
+        num_classes: channels of the logits.
+    """
+
+    def __init__(self, block: Callable[[int, int], nn.Module], widths: Sequence[int], num_classes: int):
+        super().__init__()
+        pairs = list(pairwise(widths))
+        self.contract = nn.ModuleList([block(3, widths[0]), *(block(a, b) for a, b in pairs)])
+        self.skips = nn.ModuleList(nn.Identity() for _ in pairs)
+        self.expand = nn.ModuleList(block(a + b, a) for a, b in pairs)
+        self.head = nn.Conv2d(widths[0], num_classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_size(x)
+        return self.head(expand(contract(x, self.contract), self.step))
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        i = -1 - level  # the modules stand from shallow to deep
+        return self.expand[i](concatenate(self.skips[i](skip), deep))
+
+
+def make_selective_kernel(in_channels: int, out_channels: int) -> nn.Module:
+    """The selective kernel unit of timm: a 3×3 branch and one dilated to 5×5, weighted per channel by a softmax."""
     return SelectiveKernel(in_channels, out_channels, split_input=False)
 
 
@@ -27,4 +60,4 @@ class SKUNet(PlainUNet):
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 32):
-        super().__init__(selective_kernel, [width * 2**i for i in range(5)], num_classes)
+        super().__init__(make_selective_kernel, [width * 2**i for i in range(5)], num_classes)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from timm.models.swin_transformer import SwinTransformerStage
 from torch import Tensor, nn
 
+from m2s.baselines.blocks import expand
 from m2s.errors import InputError
 from m2s.units import check_size
 from m2s.weights import create_timm
@@ -22,7 +23,7 @@ class PatchExpand(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         f = self.factor
         n, height, width, _ = x.shape
-        x = self.expand(x).view(n, height, width, f, f, -1).transpose(2, 3)
+        x = self.expand(x).view(n, height, width, f, f, -1).transpose(2, 3)  # (N, H, f, W, f, out)
         return self.norm(x.reshape(n, f * height, f * width, -1))
 
 
@@ -80,8 +81,10 @@ class SwinUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_size(x)
         height, width = x.shape[-2:]
-        *skips, d = self.encoder(F.pad(x, (0, -width % 32, 0, -height % 32)))  # features are (N, H, W, C)
-        d = self.bottom(d)
-        for skip, up, reduce, decode in zip(reversed(skips), self.up, self.reduce, self.decode, strict=True):
-            d = decode(reduce(torch.cat([up(d), skip], -1)))
-        return self.head(self.out(d).permute(0, 3, 1, 2))[..., :height, :width]
+        features = self.encoder(F.pad(x, (0, -width % 32, 0, -height % 32)))  # (N, H/s, W/s, C) at s = 4, 8, 16, 32
+        features[-1] = self.bottom(features[-1])
+        d = self.out(expand(features, self.step))  # (N, H/4, W/4, C) → (N, H, W, C)
+        return self.head(d.permute(0, 3, 1, 2))[..., :height, :width]  # (N, num_classes, H, W)
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        return self.decode[level](self.reduce[level](torch.cat([self.up[level](deep), skip], -1)))

@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import torch
-from timm.layers import ConvNormAct as ConvNorm
+from timm.layers import ConvNormAct
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import UShape, lms_stage
+from m2s.baselines.blocks import UShape
+from m2s.lgmsnet import make_lms_stage
 
 
 class CMRF(nn.Module):
@@ -22,21 +23,21 @@ class CMRF(nn.Module):
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
         inner = out_channels // self.PARTS
-        self.reduce = ConvNorm(in_channels, inner, 1, act_layer=nn.GELU)
+        self.reduce = ConvNormAct(in_channels, inner, 1, act_layer=nn.GELU)
         self.cascade = nn.ModuleList(
-            ConvNorm(inner // 2, inner // 2, 3, groups=inner // 2, apply_act=False) for _ in range(self.PARTS - 1)
+            ConvNormAct(inner // 2, inner // 2, 3, groups=inner // 2, apply_act=False) for _ in range(self.PARTS - 1)
         )
-        self.mix = ConvNorm(self.PARTS * inner // 2, out_channels, 1, act_layer=nn.GELU)
+        self.mix = ConvNormAct(self.PARTS * inner // 2, out_channels, 1, act_layer=nn.GELU)
         self.residual = in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.reduce(x)
-        even, odd = y[:, ::2], y[:, 1::2]
+        y = self.reduce(x)  # (N, in, H, W) → (N, out/8, H, W)
+        even, odd = y[:, ::2], y[:, 1::2]  # (N, out/16, H, W) each
         parts = [even + odd]
         for conv in self.cascade:
             odd = conv(odd)
             parts.append(odd)
-        y = self.mix(torch.cat(parts, 1))
+        y = self.mix(torch.cat(parts, 1))  # eight parts (N, out/16, H, W) → (N, out, H, W)
         return x + y if self.residual else y
 
 
@@ -56,7 +57,7 @@ class TinyUNet(UShape):
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, lms: bool = False):
         super().__init__()
         w = [64, 128, 256, 512]
-        block = lms_stage if lms else CMRF
+        block = make_lms_stage if lms else CMRF
         self.encode = nn.ModuleList([CMRF(3, w[0]), *(block(a, b) for a, b in pairwise(w)), nn.Identity()])
         self.up = nn.ModuleList(nn.Upsample(scale_factor=2, mode="bilinear") for _ in w)
         self.decode = nn.ModuleList(CMRF(a + b, a) for a, b in reversed(list(pairwise([*w, w[-1]]))))

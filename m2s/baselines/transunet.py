@@ -7,7 +7,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from m2s.baselines.blocks import DoubleConv
-from m2s.encoders import Features
+from m2s.encoders import Features, Network
 from m2s.errors import InputError
 from m2s.units import check_size, resize
 from m2s.weights import create_timm
@@ -23,9 +23,9 @@ class Tokens(nn.Module):
         self.position = nn.Parameter(position.detach().mT.reshape(1, -1, side, side).clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.project(x)
+        x = self.project(x)  # (N, C, H, W) → (N, width, H, W)
         x = x + resize(self.position, x.shape[-2:])
-        tokens = self.norm(self.blocks(x.flatten(2).mT))
+        tokens = self.norm(self.blocks(x.flatten(2).mT))  # (N, H·W, width)
         return tokens.mT.reshape(x.shape)
 
 
@@ -51,7 +51,7 @@ class HybridEncoder(nn.Module):
         return [*features[:3], self.tokens(x)]
 
 
-class TransUNet(nn.Module):
+class TransUNet(Network):
     """TransUNet (Chen et al., "TransUNet: transformers make strong encoders for medical image segmentation", 2021).
 
     From the paper (Fig. 1): CNN features, a ViT on those of stride 16, and the cascaded upsampler (512, then 256, 128,
@@ -75,19 +75,17 @@ class TransUNet(nn.Module):
         depth: int = 4,
         width: int = 256,
     ):
-        super().__init__()
         if depth < 1 or width < 64 or width % 64:
             raise InputError(f"depth={depth}, width={width}: give at least one block and a multiple of 64 channels")
-        if "_r50_s16_" in encoder and timm.is_model(encoder):
-            self.encoder = HybridEncoder(encoder, pretrained)
+        hybrid = "_r50_s16_" in encoder and timm.is_model(encoder)
+        super().__init__(HybridEncoder(encoder, pretrained) if hybrid else Features(encoder, pretrained, deepest=16))
+        if hybrid:
             self.transformer, width = nn.Identity(), self.encoder.channels[-1]
         else:
-            self.encoder = Features(encoder, pretrained, deepest=16)
             project = nn.Conv2d(self.encoder.channels[-1], width, 1)
             blocks = nn.Sequential(*(Block(width, width // 64, qkv_bias=True) for _ in range(depth)))
             position = 0.02 * torch.randn(1, 14 * 14, width)
             self.transformer = Tokens(project, position, blocks, nn.LayerNorm(width, eps=1e-6))
-        self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
         skips = [*reversed(self.encoder.channels[:-1]), 0, 0][:4]  # no skip at stride 1, nor at 2 if there is none
         self.first = ConvNormAct(width, 512, 3)
         widths = (512, 256, 128, 64, 16)
@@ -97,11 +95,11 @@ class TransUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[-2:]
         *skips, d = self.encoder(x)
-        d = self.first(self.transformer(d))
+        d = self.first(self.transformer(d))  # (N, 512, H/16, W/16)
         for i, decode in enumerate(self.decode):
             shape = [-(-s // (8 >> i)) for s in size]  # the sides at strides 8, 4, 2, 1, rounded up as encoders do
             d = resize(d, shape)
             if i < len(skips):
                 d = torch.cat([d, resize(skips[-1 - i], shape)], 1)
-            d = decode(d)
+            d = decode(d)  # (N, 256 … 16, …) at strides 8, 4, 2, 1
         return self.head(d)

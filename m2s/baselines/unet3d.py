@@ -1,8 +1,9 @@
 """U-Net in 3-D."""
 
+from monai.networks.nets import UNet
 from torch import nn
 
-from m2s.baselines.blocks import for_volumes
+from m2s.baselines.volumes import for_volumes
 
 
 def unet3d(encoder: str = "none", pretrained: bool = False, num_classes: int = 14, in_channels: int = 1) -> nn.Module:
@@ -15,6 +16,4 @@ def unet3d(encoder: str = "none", pretrained: bool = False, num_classes: int = 1
         encoder, pretrained: taken like those of every network and not used.
         num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 16.
     """
-    from monai.networks.nets import UNet
-
     return for_volumes(UNet(3, in_channels, num_classes, (16, 32, 64, 128, 256), (2,) * 4, num_res_units=2))

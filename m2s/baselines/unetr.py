@@ -1,69 +1,56 @@
 """UNETR."""
 
 from collections.abc import Sequence
-from functools import partial
-from itertools import pairwise
 
-import torch
-from timm.models.vision_transformer import Block
+from monai.networks import nets
+from monai.networks.blocks import PatchEmbeddingBlock
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import _block, for_volumes
+from m2s.baselines.volumes import for_volumes
 from m2s.errors import InputError
 from m2s.units import resize
 
-
-class UNETRDecoder(nn.Module):
-    """UNETR's way from features to logits, which Swin UNETR and 3D UX-Net share: ``(N, C, D, H, W)`` → logits.
-
-    Args:
-        body: volume → features, shallow to deep.
-        skips: what is done to the volume itself and to each of these features.
-        widths: channels after that, at strides 1, 2, 4, …: from one to the one above it, a transposed convolution
-            doubles the resolution and a block takes it with the skip.
-        head: features of ``widths[0]`` channels → logits.
-    """
-
-    def __init__(self, body: nn.Module, skips: Sequence[nn.Module], widths: Sequence[int], head: nn.Module):
-        super().__init__()
-        from monai.networks.blocks import UnetrUpBlock
-
-        self.body, self.skips = body, nn.ModuleList(skips)
-        self.up = nn.ModuleList(
-            UnetrUpBlock(3, deep, shallow, 3, 2, "instance", res_block=True) for deep, shallow in pairwise(widths[::-1])
-        )
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:
-        *skips, d = (skip(feature) for skip, feature in zip(self.skips, [x, *self.body(x)], strict=True))
-        for up, skip in zip(self.up, reversed(skips), strict=True):
-            d = up(d, skip)
-        return self.head(d)
+PATCH, WIDTH, HEADS = 16, 768, 12
+"""Of the ViT-B: voxels on a side of a patch, channels, heads."""
 
 
-class VisionTransformer3D(nn.Module):
-    """ViT-B over patches of 16³ voxels: the tokens after layers 3, 6, 9, 12 as volumes ``(N, 768, D/16, H/16, W/16)``.
+class PatchEmbedding(PatchEmbeddingBlock):
+    """``(N, in, D, H, W)`` → tokens ``(N, D·H·W/16³, 768)`` with positions.
 
     The positions are learned on the grid of ``image_size`` and interpolated for other sizes.
     """
 
     def __init__(self, in_channels: int, image_size: Sequence[int]):
-        super().__init__()
-        self.patches = nn.Conv3d(in_channels, 768, 16, stride=16)
-        self.position = nn.Parameter(torch.empty(1, 768, *(side // 16 for side in image_size)))
-        nn.init.trunc_normal_(self.position, std=0.02)
-        self.layers = nn.ModuleList(Block(768, num_heads=12) for _ in range(12))
-        self.norm = nn.LayerNorm(768)
+        super().__init__(in_channels, image_size, PATCH, WIDTH, HEADS)
+        self.grid = [side // PATCH for side in image_size]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.patches(x)
-        shape, features = x.shape, []
-        x = (x + resize(self.position, shape[2:])).flatten(2).mT
-        for n, layer in enumerate(self.layers, start=1):
-            x = layer(x)
-            if n % 3 == 0:
-                features.append((self.norm(x) if n == 12 else x).mT.reshape(shape))
-        return features
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch_embeddings(x)  # (N, 768, D/16, H/16, W/16)
+        positions = self.position_embeddings.mT.unflatten(2, self.grid)  # (1, 768, d, h, w)
+        return (x + resize(positions, x.shape[2:])).flatten(2).mT
+
+
+class UNETR(nets.UNETR):
+    """MONAI's network, for any sides that are multiples of 16, with skips after layers 3, 6, 9 (MONAI: one later)."""
+
+    def __init__(self, in_channels: int, num_classes: int, image_size: Sequence[int]):
+        super().__init__(in_channels, num_classes, image_size)
+        self.vit.patch_embedding = PatchEmbedding(in_channels, image_size)
+        for block in self.vit.blocks:
+            del block.norm_cross_attn  # there without cross-attention too, and never used
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """``(N, in, D, H, W)`` → what layers 3, 6, 9 and 12 give, each ``(N, 768, D/16, H/16, W/16)``."""
+        tokens, layers = self.vit(x)  # (N, D·H·W/16³, 768), and that of every layer
+        sides = [side // PATCH for side in x.shape[2:]]
+        return [y.mT.unflatten(2, sides) for y in (layers[2], layers[5], layers[8], tokens)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y3, y6, y9, y12 = self.features(x)
+        d = self.decoder5(y12, self.encoder4(y9))  # (N, 128, D/8, H/8, W/8)
+        d = self.decoder4(d, self.encoder3(y6))  # (N, 64, D/4, H/4, W/4)
+        d = self.decoder3(d, self.encoder2(y3))  # (N, 32, D/2, H/2, W/2)
+        return self.out(self.decoder2(d, self.encoder1(x)))  # (N, num_classes, D, H, W)
 
 
 def unetr(
@@ -76,8 +63,8 @@ def unetr(
     """UNETR (Hatamizadeh et al., "UNETR: transformers for 3D medical image segmentation", WACV 2022): ViT-B and skips.
 
     92,784,046 parameters with fourteen classes at 96³; LGMSNet's Table 3 prints 92.61 M, which is what remains without
-    the 165,888 positions (see the top of :mod:`m2s.baselines_volumes`). Departs from MONAI's network in where the skips
-    begin, after layers 3, 6 and 9 as the paper writes (MONAI: one later), and takes any sides that are multiples of 16.
+    the 165,888 positions, cut off. From MONAI, but for two things (:class:`UNETR`): its skips begin where the paper
+    says, and it takes any sides that are multiples of 16.
 
     Args:
         encoder, pretrained: taken like those of every network and not used.
@@ -87,13 +74,7 @@ def unetr(
     Raises:
         InputError: a side that is no multiple of 16.
     """
-    from monai.networks.blocks import UnetrPrUpBlock
-
     image_size = [image_size] * 3 if isinstance(image_size, int) else list(image_size)
-    if len(image_size) != 3 or any(side < 16 or side % 16 for side in image_size):
+    if len(image_size) != 3 or any(side < PATCH or side % PATCH for side in image_size):
         raise InputError(f"image_size {image_size}: give one side or three, multiples of 16")
-    up = partial(UnetrPrUpBlock, 3, 768, kernel_size=3, stride=1, upsample_kernel_size=2, norm_name="instance")
-    rise = [up(out_channels=16 * 2**n, num_layer=3 - n, conv_block=True, res_block=True) for n in (1, 2, 3)]
-    skips = [_block(in_channels, 16), *rise, nn.Identity()]
-    body = VisionTransformer3D(in_channels, image_size)
-    return for_volumes(UNETRDecoder(body, skips, (16, 32, 64, 128, 768), nn.Conv3d(16, num_classes, 1)))
+    return for_volumes(UNETR(in_channels, num_classes, image_size))

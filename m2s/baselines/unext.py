@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from m2s.encoders import FromScratch
+from m2s.baselines.blocks import expand
+from m2s.encoders import Network
 from m2s.units import check_size, resize
 
 
@@ -38,7 +39,7 @@ class ShiftedMLP(nn.Module):
         return self.norm_out(x + self.mix_height(shift(y, 2)))
 
 
-class UNeXt(FromScratch):
+class UNeXt(Network):
     """UNeXt (Valanarasu & Patel, "UNeXt: MLP-based rapid medical image segmentation network", MICCAI 2022).
 
     From the paper: three stages of a 3×3 convolution, BatchNorm, pooling and ReLU, two of embedded tokens and a shifted
@@ -66,16 +67,17 @@ class UNeXt(FromScratch):
             nn.Sequential(nn.Conv2d(b, a, 3, padding=1), nn.BatchNorm2d(a))
             for a, b in reversed(list(pairwise([w[0], *w])))
         )
-        self.mix = nn.ModuleList([ShiftedMLP(w[3]), ShiftedMLP(w[2]), *(nn.Identity() for _ in range(3))])
+        self.mix = nn.ModuleList([ShiftedMLP(w[3]), ShiftedMLP(w[2]), *(nn.Identity() for _ in range(2))])
         self.head = nn.Conv2d(w[0], num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         check_size(x)
-        size, skips = x.shape[-2:], []
+        size, features = x.shape[-2:], []
         for stage in (*self.conv, *self.tokens):
-            x = stage(x)
-            skips.append(x)
-        for skip, expand, mix in zip([*skips[-2::-1], None], self.expand, self.mix, strict=True):
-            x = F.relu(resize(expand(x), size if skip is None else skip.shape[-2:]))
-            x = mix(x if skip is None else x + skip)
-        return self.head(x)
+            x = stage(x)  # (N, w_i, …), half the sides
+            features.append(x)
+        x = self.expand[4](expand(features, self.step))  # (N, 16, H/2, W/2)
+        return self.head(F.relu(resize(x, size)))  # (N, num_classes, H, W)
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        return self.mix[level](F.relu(resize(self.expand[level](deep), skip.shape[-2:])) + skip)

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from timm.layers import ConvNormAct
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import DoubleConv
-from m2s.encoders import Features
+from m2s.baselines.blocks import DoubleConv, concatenate, expand
+from m2s.encoders import Features, Network
 from m2s.errors import InputError
 from m2s.units import resize
 
@@ -43,6 +43,7 @@ class EfficientAttention(nn.Module):
         """``x`` ``(N, query_channels, H, W)``, ``source`` ``(N, source_channels, h, w)`` → x's shape."""
         n, channels, height, width = x.shape
         q = self.q(x).reshape(n, self.heads, self.dim, height, width)
+        # Keys and values: (N, heads, dim, k²) each.
         k, v = F.adaptive_avg_pool2d(self.kv(source), self.grid).reshape(n, 2, self.heads, self.dim, -1).unbind(1)
         rows = torch.einsum("nmdyx,ykd->nmyxk", q, self.rows[self.offsets(height)])
         columns = torch.einsum("nmdyx,xkd->nmyxk", q, self.columns[self.offsets(width)])
@@ -80,7 +81,7 @@ class UTNetBlock(nn.Module):
         return x + self.mix(x)
 
 
-class UTNet(nn.Module):
+class UTNet(Network):
     """UTNet (Gao et al., "UTNet: a hybrid transformer architecture for medical image segmentation", MICCAI 2021).
 
     From the paper: efficient attention with relative position after the convolutions of every encoder level and before
@@ -103,11 +104,9 @@ class UTNet(nn.Module):
         num_classes: int = 1,
         width: int = 32,
     ):
-        super().__init__()
         if width < 4 or width % 4:
             raise InputError(f"width={width}: give a multiple of 4, the number of attention heads")
-        self.encoder = Features(encoder, pretrained)
-        self.mean, self.std, self.weights_source = self.encoder.mean, self.encoder.std, self.encoder.weights_source
+        super().__init__(Features(encoder, pretrained))
         channels = self.encoder.channels
         w = [width * 2**i for i in range(5)][-len(channels) :]
         has_stride_2 = len(channels) == 5
@@ -123,12 +122,11 @@ class UTNet(nn.Module):
         self.head = nn.Conv2d(w[0], num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        levels = [
-            attend(reduce(level))
-            for level, reduce, attend in zip(self.encoder(x), self.reduce, self.attend, strict=True)
-        ]
-        *skips, d = levels
-        for skip, merge, decode in zip(reversed(skips), self.merge, self.decode, strict=True):
-            up = merge(skip, d) if isinstance(merge, UTNetBlock) else resize(merge(d), skip.shape[-2:])
-            d = decode(torch.cat([up, skip], 1))
-        return resize(self.head(d), x.shape[-2:])
+        levels = zip(self.encoder(x), self.reduce, self.attend, strict=True)
+        features = [attend(reduce(level)) for level, reduce, attend in levels]  # (N, w_i, H/s_i, W/s_i)
+        return resize(self.head(expand(features, self.step)), x.shape[-2:])
+
+    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
+        merge = self.merge[level]
+        up = merge(skip, deep) if isinstance(merge, UTNetBlock) else resize(merge(deep), skip.shape[-2:])
+        return self.decode[level](concatenate(up, skip))

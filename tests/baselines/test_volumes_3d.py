@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from monai.networks.nets import swin_unetr as theirs
+from monai.networks.nets import SwinUNETR
 
 from m2s.baselines.mednext import mednext
-from m2s.baselines.swin_unetr import SwinTransformer3D, swin_unetr
+from m2s.baselines.swin_unetr import swin_unetr
 from m2s.baselines.unet3d import unet3d
-from m2s.baselines.unetr import VisionTransformer3D, unetr
+from m2s.baselines.unetr import unetr
 from m2s.baselines.uxnet import UXEncoder, uxnet
 from m2s.errors import InputError
 
@@ -30,7 +30,7 @@ def test_parameters(make):
 def test_parameters_beside_the_printed_ones():
     assert f"{COUNTS[uxnet] / 1e6:.2f} {COUNTS[mednext] / 1e6:.2f}" == "53.01 10.51"
     with torch.device("meta"):
-        positions = unetr().body.position.numel()
+        positions = unetr().vit.patch_embedding.position_embeddings.numel()
         tables = sum(p.numel() for name, p in swin_unetr().named_parameters() if "position_bias_table" in name)
     # Left out and cut off after two decimals: the printed 92.61 and 61.98.
     assert (COUNTS[unetr] - positions, COUNTS[swin_unetr] - tables) == (92_618_158, 61_989_566)
@@ -49,8 +49,8 @@ def test_a_training_step(make):
 @pytest.mark.parametrize(
     ("body", "channels", "strides"),
     [
-        (lambda: VisionTransformer3D(1, (96, 96, 96)), [768] * 4, [16] * 4),
-        (lambda: SwinTransformer3D(1), [48, 96, 192, 384, 768], [2, 4, 8, 16, 32]),
+        (lambda: unetr().features, [768] * 4, [16] * 4),
+        (lambda: swin_unetr().swinViT, [48, 96, 192, 384, 768], [2, 4, 8, 16, 32]),
         (lambda: UXEncoder(1), [48, 96, 192, 384], [2, 4, 8, 16]),
     ],
     ids=["unetr", "swin_unetr", "uxnet"],
@@ -64,21 +64,19 @@ def test_features(body, channels, strides):
 
 
 def test_positions_are_interpolated_to_other_sizes():
-    body = VisionTransformer3D(1, (32, 32, 32))
-    body.layers, body.norm = torch.nn.ModuleList(torch.nn.Identity() for _ in range(12)), torch.nn.Identity()
-    torch.nn.init.zeros_(body.patches.weight), torch.nn.init.zeros_(body.patches.bias)
-    torch.testing.assert_close(body(torch.zeros(1, 1, 32, 32, 32))[0], body.position)
-    up = torch.nn.functional.interpolate(body.position, (2, 3, 4), mode="trilinear", align_corners=False)
+    network = unetr(image_size=32)
+    vit, body = network.vit, network.features
+    vit.blocks, vit.norm = torch.nn.ModuleList(torch.nn.Identity() for _ in range(12)), torch.nn.Identity()
+    patches = vit.patch_embedding.patch_embeddings
+    torch.nn.init.zeros_(patches.weight), torch.nn.init.zeros_(patches.bias)
+    position = vit.patch_embedding.position_embeddings.mT.unflatten(2, (2, 2, 2))
+    torch.testing.assert_close(body(torch.zeros(1, 1, 32, 32, 32))[0], position)
+    up = torch.nn.functional.interpolate(position, (2, 3, 4), mode="trilinear", align_corners=False)
     torch.testing.assert_close(body(torch.zeros(1, 1, 32, 48, 64))[-1], up)
 
 
-def test_swin_unetr_is_that_of_monai(monkeypatch):
-    def rearrange(x, pattern):  # stands in for the package that MONAI's network needs for this alone
-        before, after = (side.split() for side in pattern.split(" -> "))
-        return x.permute([before.index(axis) for axis in after])
-
-    monkeypatch.setattr(theirs, "rearrange", rearrange)
-    reference = theirs.SwinUNETR(1, 3, feature_size=48).eval()
+def test_swin_unetr_is_that_of_monai():
+    reference = SwinUNETR(1, 3, feature_size=48).eval()
     model = swin_unetr(num_classes=3).eval()
     ours, state = model.state_dict(), list(reference.state_dict().values())
     assert [v.shape for v in ours.values()] == [v.shape for v in state]

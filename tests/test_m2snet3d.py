@@ -132,7 +132,7 @@ def test_every_node_is_that_of_the_equations_written_by_hand():
             for i in range(1, 7 - n):
                 a, b = ms[n - 1, i + 1], ms[n - 1, i]
                 a = up(model.before_last_unit(a) if n == 5 else a, b)
-                ms[n, i] = model.units[f"{n}^{i}"](sum((f(k, a) - f(k, b)).abs() for k in (1, 3, 5)))
+                ms[n, i] = model.units[f"{n}^{i}"].conv(sum((f(k, a) - f(k, b)).abs() for k in (1, 3, 5)))
         for node, value in model.pyramid(model.encoder(x)).items():
             torch.testing.assert_close(value, ms[node], **near)
         ce = {i: model.enhance[str(i)](sum(ms[n, i] for n in range(2, 7 - i))) for i in (1, 2, 3)}

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import m2s
+from m2s.baselines import transunet
 from m2s.baselines.attention_unet import AttentionGate
 from m2s.baselines.utnet import EfficientAttention
 from m2s.errors import InputError
@@ -143,10 +144,8 @@ def test_parameters_stay_as_recorded(name, millions):
 
 def test_transunet_on_the_hybrid_encoder(monkeypatch):
     """The path of the paper's R50+ViT-B/16, with two of its twelve blocks."""
-    create_timm = m2s.baselines_transformers.create_timm
-    monkeypatch.setattr(
-        m2s.baselines_transformers, "create_timm", lambda *args, **kwargs: create_timm(*args, **kwargs, depth=2)
-    )
+    create_timm = transunet.create_timm
+    monkeypatch.setattr(transunet, "create_timm", lambda *args, **kwargs: create_timm(*args, **kwargs, depth=2))
     model = m2s.create_model("transunet", encoder="vit_base_r50_s16_224", pretrained=False)
     assert model.mean == (0.5, 0.5, 0.5)
     for p in model.encoder.stages.parameters():  # timm starts the residual branches at zero: nothing would flow
