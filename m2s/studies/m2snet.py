@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from m2s.studies.run import Run
-from m2s.studies.study import DIFFERENCE, NOT_BUILT, Row, Study, Task, published_only
+from m2s.studies.study import DIFFERENCE, NOT_BUILT, NotRun, Row, Study, Task, published_only
 from m2s.studies.tasks import JOINT, TASKS
 
 
@@ -49,10 +49,32 @@ PAPER_PARTS = ("reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
 """Of the wiring, all but the filters."""
 
 MSNET, M2SNET = _msnet(), _m2snet()
-UNET, UNETPP, ATTENTION = _baseline("unet"), _baseline("unetpp"), _baseline("attention_unet")
-UTNET, PRANET = _baseline("utnet"), _baseline("pranet")
-# Below the paper's size the profile's encoder, then a small transformer.
-TRANSUNET = replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet"))
+NETWORKS: dict[str, Row | NotRun] = {
+    "U-Net": _baseline("unet"),
+    "U-Net++": _baseline("unetpp"),
+    "Attention U-Net": _baseline("attention_unet"),
+    "ResUNet++": _from_scratch("resunetpp"),
+    "UTNet": _baseline("utnet"),
+    # Below the paper's size the profile's encoder, then a small transformer.
+    "TransUNet": replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet")),
+    "SFA": _baseline("sfa"),
+    "ACSNet": _baseline("acsnet"),
+    "PraNet": _baseline("pranet"),
+    "PNS-Net": NOT_BUILT,
+    "Inf-Net": _baseline("infnet"),
+    "BCS-Net": _baseline("bcsnet"),
+    "SKU-Net": _from_scratch("skunet"),
+    "NU-Net": _from_scratch("nunet"),
+    "MSNet": MSNET,
+    "M2SNet": M2SNET,
+}
+
+
+def _rows(*names: str) -> dict[str, Row | NotRun]:
+    return {name: NETWORKS[name] for name in names}
+
+
+GENERAL = ("U-Net", "U-Net++", "Attention U-Net", "UTNet", "TransUNet")
 OTHER_FRAMEWORK = published_only("trained by nnU-Net, an extra of this project (notebook 26)")
 FOUR_TASKS = _tasks("polyps", "videos", "lung", "covid", "breast")
 
@@ -62,17 +84,7 @@ COMPARISONS = {
         published="m2snet_v1_table01",
         notebook="20_polyp_table",
         tasks=_tasks("polyps"),
-        rows={
-            "U-Net": UNET,
-            "U-Net++": UNETPP,
-            "Attention U-Net": ATTENTION,
-            "UTNet": UTNET,
-            "TransUNet": TRANSUNET,
-            "SFA": _baseline("sfa"),
-            "PraNet": PRANET,
-            "MSNet": MSNET,
-            "M2SNet": M2SNET,
-        },
+        rows=_rows(*GENERAL, "SFA", "PraNet", "MSNet", "M2SNet"),
         small_rows=("U-Net", "Attention U-Net", "PraNet", "MSNet", "M2SNet"),
     ),
     "videos": Study(
@@ -80,16 +92,7 @@ COMPARISONS = {
         published="m2snet_v1_table02",
         notebook="21_video_table",
         tasks=_tasks("videos"),
-        rows={
-            "U-Net": UNET,
-            "U-Net++": UNETPP,
-            "ResUNet++": _from_scratch("resunetpp"),
-            "ACSNet": _baseline("acsnet"),
-            "PraNet": PRANET,
-            "PNS-Net": NOT_BUILT,
-            "MSNet": MSNET,
-            "M2SNet": M2SNET,
-        },
+        rows=_rows("U-Net", "U-Net++", "ResUNet++", "ACSNet", "PraNet", "PNS-Net", "MSNet", "M2SNet"),
         small_rows=("U-Net", "MSNet", "M2SNet"),
     ),
     "lung": Study(
@@ -97,17 +100,7 @@ COMPARISONS = {
         published="m2snet_v1_table03",
         notebook="22_lung_table",
         tasks=_tasks("lung", "covid"),
-        rows={
-            "U-Net": UNET,
-            "U-Net++": UNETPP,
-            "Attention U-Net": ATTENTION,
-            "UTNet": UTNET,
-            "TransUNet": TRANSUNET,
-            "Inf-Net": _baseline("infnet"),
-            "BCS-Net": _baseline("bcsnet"),
-            "MSNet": MSNET,
-            "M2SNet": M2SNET,
-        },
+        rows=_rows(*GENERAL, "Inf-Net", "BCS-Net", "MSNet", "M2SNet"),
         small_rows=("U-Net", "Inf-Net", "MSNet", "M2SNet"),
     ),
     "breast": Study(
@@ -115,17 +108,7 @@ COMPARISONS = {
         published="m2snet_v1_table04",
         notebook="23_breast_table",
         tasks=_tasks("breast"),
-        rows={
-            "U-Net": UNET,
-            "U-Net++": UNETPP,
-            "Attention U-Net": ATTENTION,
-            "UTNet": UTNET,
-            "TransUNet": TRANSUNET,
-            "SKU-Net": _from_scratch("skunet"),
-            "NU-Net": _from_scratch("nunet"),
-            "MSNet": MSNET,
-            "M2SNet": M2SNET,
-        },
+        rows=_rows(*GENERAL, "SKU-Net", "NU-Net", "MSNet", "M2SNet"),
         small_rows=("U-Net", "MSNet", "M2SNet"),
     ),
     "oct": Study(
@@ -158,14 +141,7 @@ COMPARISONS = {
         published="m2snet_revised_table08",
         notebook="27_boundaries",
         tasks=FOUR_TASKS,
-        rows={
-            "PraNet": PRANET,
-            "PNS-Net": NOT_BUILT,
-            "Inf-Net": _baseline("infnet"),
-            "NU-Net": _from_scratch("nunet"),
-            "MSNet": MSNET,
-            "M2SNet": M2SNET,
-        },
+        rows=_rows("PraNet", "PNS-Net", "Inf-Net", "NU-Net", "MSNet", "M2SNet"),
         small_rows=("MSNet", "M2SNet"),
     ),
     "one_model": Study(

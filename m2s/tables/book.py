@@ -1,6 +1,6 @@
 """A study's book: its table beside the paper's, its comparisons, its pictures, and what a notebook shows of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,38 +20,17 @@ from m2s.tables.text import describe_settings, list_reasons, write_table
 class Book(Results):
     """What a notebook shows of one study: ``book = m2s.tables.open("kernels", profile, data)``.
 
-    Score files are read once, when they are first asked for; open the book again after more has been run.
+    Score files are read once, when they are first asked for; open the book again after more has been run. Its methods
+    are the functions of this package, with the book as their ``results``.
     """
 
-    def table(self) -> pd.DataFrame:
-        """The study's table in long form, ours beside the paper's: :func:`m2s.tables.cells.compare`."""
-        return compare(self)
-
-    def gaps(self, row: str, other: str, metric: str = "mDice") -> pd.DataFrame:
-        """How far a row is ahead of another on each set: :func:`m2s.tables.comparisons.find_gaps`."""
-        return find_gaps(self, row, other, metric)
-
-    def differences(self, reference: str, metric: str = "mDice") -> pd.DataFrame:
-        """Every other row less ``reference``, as text: :func:`m2s.tables.comparisons.list_differences`."""
-        return list_differences(self, reference, metric)
-
-    def ordering(self, metric: str = "mDice") -> pd.DataFrame:
-        """Does the paper's order of each pair of rows hold? :func:`m2s.tables.comparisons.find_ordering`."""
-        return find_ordering(self, metric)
-
-    def sentence(self, metric: str = "mDice") -> str:
-        """The answer to that in words: :func:`m2s.tables.comparisons.describe_ordering`."""
-        return describe_ordering(self, metric)
-
-    def predictions(
-        self, rows: Sequence[str], images: Mapping[str, Sequence[str]] | None = None, metric: str = "mDice"
-    ) -> Figure | None:
-        """Images with the predictions of some rows: :func:`m2s.tables.predictions.draw_predictions`."""
-        return draw_predictions(self, rows, images, metric)
-
-    def failures(self, row: str, count: int = 8, metric: str = "mDice") -> Figure | None:
-        """The images on which a row scores worst: :func:`m2s.tables.predictions.draw_failures`."""
-        return draw_failures(self, row, count, metric)
+    table = compare
+    gaps = find_gaps
+    differences = list_differences
+    ordering = find_ordering
+    sentence = describe_ordering
+    predictions = draw_predictions
+    failures = draw_failures
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
         """Write :meth:`table`, or a part of it, into the folder ``tables``: as CSV, Markdown and LaTeX.

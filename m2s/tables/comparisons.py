@@ -14,7 +14,7 @@ ENOUGH = 20
 """Test images below which nothing is concluded: from a handful the bootstrap claims too much."""
 
 
-def find_gaps(results: Results, row: str, other: str, metric: str) -> pd.DataFrame:
+def find_gaps(results: Results, row: str, other: str, metric: str = "mDice") -> pd.DataFrame:
     """How far ``row`` is ahead of ``other`` on each data set: the paper's gap, and ours with its paired bootstrap.
 
     Positive is better, also for errors such as MAE. Scores are averaged over seeds per image first. The columns of
@@ -54,7 +54,7 @@ def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
     return dict(zip(zip(cells["row"], cells["dataset"], strict=True), values, strict=True))
 
 
-def list_differences(results: Results, reference: str, metric: str) -> pd.DataFrame:
+def list_differences(results: Results, reference: str, metric: str = "mDice") -> pd.DataFrame:
     """Every other measured row less ``reference`` on every set that both were scored on, as text to look at.
 
     ``+0.012 [-0.003, +0.027]``: the difference as in :func:`find_gaps`, and its interval of 95 %. Empty where there is
@@ -69,7 +69,7 @@ def list_differences(results: Results, reference: str, metric: str) -> pd.DataFr
     return pd.DataFrame.from_dict(texts, orient="index").fillna("")
 
 
-def find_ordering(results: Results, metric: str) -> pd.DataFrame:
+def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
     """Every pair of measured rows that the paper orders, on each data set: does the order hold in our runs?
 
     Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0) and ``beside`` (of which sets),
@@ -96,7 +96,7 @@ def find_ordering(results: Results, metric: str) -> pd.DataFrame:
     return table[columns]
 
 
-def describe_ordering(results: Results, metric: str) -> str:
+def describe_ordering(results: Results, metric: str = "mDice") -> str:
     """In words, by fixed rules, whether the paper's ordering holds in our runs, and with what certainty."""
     study, pairs = results.study, find_ordering(results, metric)
     finished = {row: runs for row, runs in results.finished.items() if runs}
