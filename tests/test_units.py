@@ -1,5 +1,7 @@
 """The units: what Eq. 1 and 2 say on tiny tensors, and the fast filters against the dense form."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from torch import nn
 import m2s
 from m2s.features.cost import DenseFilter, with_dense_filters
 from m2s.m2snet import M2SNet
-from m2s.units import MultiScaleDifference, PaperFilter, ReleasedFilter, fixed_kernel
+from m2s.units import ConvBNReLU, MultiScaleDifference, PaperFilter, ReleasedFilter, fixed_kernel
 
 
 @pytest.mark.parametrize("size", [3, 5, 7, 9])
@@ -68,6 +70,18 @@ def test_subtraction_unit_is_equation_1():
     up = nn.functional.interpolate(deep, (6, 6), mode="bilinear", align_corners=False)
     torch.testing.assert_close(unit(deep, shallow), unit.conv((up - shallow).abs()))
     assert len(list(unit.parameters())) == 4  # the convolution and its BatchNorm, nothing else
+
+
+def test_units_that_share_a_difference_do_not_own_it():
+    shared = MultiScaleDifference(4)
+    model = nn.ModuleDict({"difference": shared, "unit": m2s.MultiScaleSubtractionUnit(4, shared=shared)})
+    assert set(model["unit"].state_dict()) == set(ConvBNReLU(4, 4).state_dict())
+    copied = copy.deepcopy(model).eval()
+    assert copied["unit"].difference is copied["difference"] is not shared
+    deep, shallow = torch.rand(1, 4, 3, 3), torch.rand(1, 4, 6, 6)
+    alone = m2s.MultiScaleSubtractionUnit(4).eval()
+    assert alone.load_state_dict(model["unit"].state_dict(), strict=False).unexpected_keys == []
+    torch.testing.assert_close(alone(deep, shallow), copied["unit"](deep, shallow))
 
 
 def test_paper_difference_by_hand():

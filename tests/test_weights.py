@@ -1,5 +1,8 @@
 """Where pretrained weights come from: the order of places, the recorded source, and the errors."""
 
+import subprocess
+import sys
+
 import pytest
 import timm
 import torch
@@ -19,6 +22,28 @@ def test_the_installed_package_gives_the_default_encoder(monkeypatch):
     random, source = weights.create_timm(LITE0, pretrained=False, features_only=True)
     assert source == "random"
     assert not torch.equal(model.state_dict()["conv_stem.weight"], random.state_dict()["conv_stem.weight"])
+
+
+def test_what_is_at_hand_is_told_without_torch():
+    code = "import sys; from m2s import weights; weights.available('tf_efficientnet_lite0') or sys.exit(1)"
+    code += "; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_available_looks_into_the_folder_and_the_hubs_cache_and_then_asks(tmp_path, monkeypatch):
+    monkeypatch.delenv("M2S_WEIGHTS", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(weights, "hub_answers", lambda: False)
+    assert not weights.available("resnet18")
+    snapshot = tmp_path / "hub" / "models--timm--resnet18.a1_in1k" / "snapshots" / "0"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").touch()
+    assert weights.available("resnet18") and not weights.available("resnet34")
+    (tmp_path / "resnet34_features.pth").touch()
+    monkeypatch.setenv("M2S_WEIGHTS", str(tmp_path))
+    assert weights.available("resnet34") and not weights.available("resnet50")
+    monkeypatch.setattr(weights, "hub_answers", lambda: True)
+    assert weights.available("resnet50")
 
 
 def test_the_package_and_the_distributed_file_hold_the_same_weights(real_weights, monkeypatch):

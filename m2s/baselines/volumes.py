@@ -10,23 +10,19 @@ from m2s.errors import InputError
 def for_volumes(network: nn.Module, step: int = 16) -> nn.Module:
     """Give a network what training asks of every network: no pretrained encoder, volumes as their data set gives them.
 
-    The network then refuses sides that are no multiples of ``step``, the stride of its deepest features.
+    Its forward then raises :class:`InputError` where a side is no multiple of ``step``, the stride of its deepest
+    features, or where all are one step long.
     """
     network.encoder = nn.Module()
     network.mean, network.std = (0.0,), (1.0,)
     network.weights_source = "random (this network has no pretrained encoder)"
-    network.register_forward_pre_hook(partial(check_sides, step))
+    network.register_forward_pre_hook(partial(_check_sides, step))
     return network
 
 
-def check_sides(step: int, network: nn.Module, inputs: tuple[Tensor]) -> None:
-    """Refuse a volume ``(N, C, D, H, W)`` whose sides do not fit; a hook before ``network``'s forward.
-
-    Raises:
-        InputError: a side is no multiple of ``step``, or all are one step: the deepest features are normalized over
-            each volume, which takes more than one voxel.
-    """
-    sides = inputs[0].shape[2:]
+def _check_sides(step: int, network: nn.Module, inputs: tuple[Tensor]) -> None:
+    sides = inputs[0].shape[2:]  # of (N, C, D, H, W)
+    # The deepest features are normalized over each volume, which takes more than one voxel.
     if any(side % step for side in sides) or max(sides) <= step:
         raise InputError(
             f"volume of {'×'.join(map(str, sides))} voxels: {type(network).__name__} takes sides that are multiples of "
