@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from itertools import chain
 
 RESEARCH = "for research and education; cite the paper"
 ARCHIVES = "Put the archives into {folder} (any names; .zip and .tar are unpacked for you)"
@@ -112,9 +113,9 @@ class DataSet:
         ``()`` where no list is shipped: then the split follows from the folders or a rule, and any name is taken.
         """
         lists = {split: self._read_list(split) for split in self.splits if split != "all"}
-        apart = len({name for names in lists.values() for name in names}) == sum(map(len, lists.values()))
-        whole = tuple(name for names in lists.values() for name in names) if apart and all(lists.values()) else ()
-        return {**lists, "all": whole}
+        whole = tuple(chain.from_iterable(lists.values()))
+        apart = len(set(whole)) == len(whole)  # folds share images, so they do not add up to the set
+        return {**lists, "all": whole if apart and all(lists.values()) else ()}
 
     def _read_list(self, split: str) -> tuple[str, ...]:
         for folder in self.lists.split():
@@ -125,6 +126,7 @@ class DataSet:
         return ()
 
 
-def count_lgmsnet_splits(train: int, test: int) -> dict[str, int]:
-    """The counts of LGMSNet's three random splits of one set, ``lgmsnet1-train`` to ``lgmsnet3-test``."""
-    return {f"lgmsnet{k}-{part}": count for k in (1, 2, 3) for part, count in (("train", train), ("test", test))}
+def count_splits(kind: str, repeats: int, train: int, test: int) -> dict[str, int]:
+    """The counts of repeated random splits of one set: ``<kind>1-train``, ``<kind>1-test``, and so on."""
+    counts = {"train": train, "test": test}
+    return {f"{kind}{k}-{part}": count for k in range(1, repeats + 1) for part, count in counts.items()}

@@ -6,49 +6,31 @@ _ZENODO = "https://zenodo.org/record/3757476"
 
 LUNG = (
     DataSet(
-        name="lung",
-        title="COVID-19 CT, two public sets merged",
-        counts={"train": 894, "test": 383},
-        size="512×512 and 630×630",
-        home=_ZENODO,
-        licence="each of the two sets has its own, see their pages; cite both",
-        citation="COVID-19 CT segmentation dataset, https://medicalsegmentation.com/COVID19/ (2020); "
-        "Ma et al., COVID-19 CT Lung and Infection Segmentation Dataset, Zenodo 3757476 (2020)",
-        layout="lung/{train,test}/{images,masks}",
-        folders=("COVID-19-CT", "LungInfection"),
-        modality="lung CT",
-        classes=("infection",),
-        rule="folders",
-        expected={"all": 1277},
+        name="lung", title="COVID-19 CT, two public sets merged", modality="lung CT", classes=("infection",),
+        size="512×512 and 630×630", counts={"train": 894, "test": 383}, rule="folders", expected={"all": 1277},
+        home=_ZENODO, licence="each of the two sets has its own, see their pages; cite both",
+        citation="COVID-19 CT segmentation dataset, https://medicalsegmentation.com/COVID19/ (2020); Ma et al., "
+        "COVID-19 CT Lung and Infection Segmentation Dataset, Zenodo 3757476 (2020)",
+        layout="lung/{train,test}/{images,masks}", folders=("COVID-19-CT", "LungInfection"),
         note="neither the 1,277 slices that the paper took by uniform sampling nor its split into 894 and 383 are "
         "published as lists",
-        source=Source(
-            page=f"https://medicalsegmentation.com/COVID19/ and {_ZENODO}",
-            steps=(
-                "Download the images and infection masks of both (100 slices and nine volumes there, 20 volumes here)",
-                "The papers publish neither which 1,277 slices they took nor which 894 are for training: cut your own "
-                "slices, and put them as PNG into {folder}/COVID-19-CT/train and .../test, in images and masks each",
-            ),
-        ),
+        source=Source(page=f"https://medicalsegmentation.com/COVID19/ and {_ZENODO}", steps=(
+            "Download the images and infection masks of both (100 slices and nine volumes there, 20 volumes here)",
+            "The papers publish neither which 1,277 slices they took nor which 894 are for training: cut your own "
+            "slices, and put them as PNG into {folder}/COVID-19-CT/train and .../test, in images and masks each",
+        )),
     ),
     DataSet(
-        name="covidsemiseg",
-        title="COVID-SemiSeg",
-        counts={"train": 50, "test": 48},
-        size="about 150×280 to 450×460",
-        home="https://github.com/DengPingFan/Inf-Net",
-        licence=RESEARCH,
+        name="covidsemiseg", title="COVID-SemiSeg", modality="lung CT", classes=("infection",),
+        size="about 150×280 to 450×460", counts={"train": 50, "test": 48}, rule="folders", expected={"all": 98},
+        home="https://github.com/DengPingFan/Inf-Net", licence=RESEARCH,
         citation="Fan et al., Inf-Net: Automatic COVID-19 Lung Infection Segmentation from CT Images, IEEE TMI 2020",
         layout="COVID-SemiSeg/Dataset/{TrainingSet/LungInfection-Train/Doctor-label,"
         "TestingSet/LungInfection-Test}/{Imgs,GT}",
         folders=("COVIDSemiSeg",),
-        modality="lung CT",
-        classes=("infection",),
-        rule="folders",
-        expected={"all": 98},
         note="the 98 slices with a doctor's labels; the 1,600 slices with pseudo labels are not read",
-        source=Source(
-            steps=("Follow its link to the COVID-SemiSeg data set (Google Drive)", ARCHIVES), folder="COVID-SemiSeg"
-        ),
+        source=Source(folder="COVID-SemiSeg", steps=(
+            "Follow its link to the COVID-SemiSeg data set (Google Drive)", ARCHIVES,
+        )),
     ),
-)
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Splits that no list gives: rules of ours, the same on every machine, and the rule that made BUSI's four folds."""
+"""Splits that no list gives: rules of ours, the same on every machine."""
 
 from collections.abc import Sequence
 
