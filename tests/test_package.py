@@ -7,7 +7,6 @@ import pytest
 
 import m2s
 
-
 PUBLIC = {
     "LossNet", "MultiScaleSubtractionUnit", "SegmentationLoss", "SubtractionUnit", "capture", "create_model",
     "list_models", "load_released", "results_dir", "score", "structure_loss",
@@ -15,7 +14,7 @@ PUBLIC = {
 
 
 def test_every_public_name_is_there():
-    assert PUBLIC <= set(m2s.__all__)  # names may come, and none goes: others rely on them
+    assert set(m2s.__all__) >= PUBLIC  # names may come, and none goes: others rely on them
     assert all(callable(getattr(m2s, name)) for name in m2s.__all__)
     assert set(m2s.__all__) <= set(dir(m2s))
     assert m2s.paths.data_label("phantom") == "phantom"
