@@ -6,19 +6,19 @@ differ, in four views (as it is, mirrored, upside down, turned by 180°).
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations_with_replacement
 
 import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.cluster.hierarchy import DisjointSet
 
-from m2s.data.get.manifest import list_splits
 from m2s.data.imageset import ImageSet
+from m2s.data.sets import CATALOGUE
 from m2s.data.threads import map_in_threads
 from m2s.errors import InputError
 
@@ -34,14 +34,6 @@ VIEWS = {
 }
 
 _SIDE = 16  # of the hash; the DCT is taken of a picture four times as large
-
-
-@dataclass(frozen=True)
-class Hashes:
-    """What stands for the images of one set: SHA-256 of the pixels, and bits, uint64 (views, images, 4)."""
-
-    exact: np.ndarray
-    bits: np.ndarray
 
 
 def _shrink(image: np.ndarray) -> Image.Image:
@@ -62,15 +54,21 @@ def _hash_image(image: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 @lru_cache(maxsize=16)
-def hash_images(images: ImageSet) -> Hashes:
-    """The hashes of all images of a set. Each is decoded once.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
+def hash_images(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+    """Of all images of a set the SHA-256 of their pixels (images,), and hash bits, uint64 (views, images, 4)."""
     pairs = map_in_threads(lambda i: _hash_image(images[i].image), len(images), f"hashes of {images.title}")
     exact, bits = zip(*pairs, strict=True)
-    return Hashes(np.array(exact), np.stack(bits, axis=1))
+    return np.array(exact), np.stack(bits, axis=1)
+
+
+def _list_splits(images: ImageSet | Mapping[str, ImageSet]) -> list[str]:
+    """The set or split of each image: the name of its set, or of one whole set the published lists that hold it."""
+    if isinstance(images, Mapping):
+        return [name for name, image_set in images.items() for _ in image_set.items]
+    if images.split != "all" or images.made_up or images.name not in CATALOGUE:
+        return [images.split] * len(images)
+    lists = {split: set(names) for split, names in CATALOGUE[images.name].names.items() if split != "all"}
+    return [";".join(split for split, names in lists.items() if name in names) for name in images.names]
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -94,51 +92,37 @@ def leaks(images: ImageSet | Mapping[str, ImageSet], threshold: int = THRESHOLD)
     """
     if not 0 <= threshold <= 256:
         raise InputError(f"the threshold counts differing bits of 256, so it cannot be {threshold}")
-    sets = images if isinstance(images, Mapping) else {"": images}
-    name = np.array([n for s in sets.values() for n in s.names], object)
-    split = np.array([t for key, s in sets.items() for t in ([key] * len(s) if key else list_splits(s))], object)
-    hashes = [hash_images(s) for s in sets.values()]
-    exact, bits = np.concatenate([h.exact for h in hashes]), np.concatenate([h.bits for h in hashes], axis=1)
-    pairs = []
+    sets = list(images.values()) if isinstance(images, Mapping) else [images]
+    name = np.array([name for image_set in sets for name in image_set.names], object)
+    split = np.array(_list_splits(images), object)
+    hashes, bits = zip(*map(hash_images, sets), strict=True)
+    exact, bits = np.concatenate(hashes), np.concatenate(bits, axis=1)
+    found = []
     for start in range(0, len(name), 256):  # in blocks, so that thousands of images need little memory
-        block = slice(start, start + 256)
-        apart = np.stack([distances(bits[0, block], view[start:]) for view in bits])
-        view = apart.argmin(axis=0)
-        nearest = np.triu(np.minimum(apart.min(axis=0), 257) + 1, 1)  # 0 is now what need not be compared
-        same = np.triu(exact[block, None] == exact[None, start:], 1)
-        i, j = np.nonzero(same | ((nearest > 0) & (nearest <= threshold + 1)))
-        equal = same[i, j]
-        distance = np.where(equal, 0, nearest[i, j].astype(int) - 1)
-        pairs.append((i + start, j + start, equal, distance, np.where(equal, 0, view[i, j])))
-    i, j, equal, distance, view = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    table = pd.DataFrame(
-        {
-            "a": name[i],
-            "b": name[j],
-            "split_a": split[i],
-            "split_b": split[j],
-            "kind": np.where(equal, "exact", "near").astype(object),
-            "distance": distance,
-            "view": np.array(list(VIEWS), object)[view],
-        }
+        apart = np.stack([distances(bits[0, start : start + 256], view[start:]) for view in bits])
+        i, j = np.nonzero(apart.min(axis=0) <= threshold)
+        i, j = i[i < j], j[i < j]  # each pair once, and none of an image with itself
+        view = apart[:, i, j].argmin(axis=0)
+        found.append((i + start, j + start, apart[view, i, j].astype(int), view))
+    i, j, distance, view = (np.concatenate(column) for column in zip(*found, strict=True))
+    table = pd.DataFrame({"a": name[i], "b": name[j], "split_a": split[i], "split_b": split[j]}).assign(
+        kind=np.where(exact[i] == exact[j], "exact", "near").astype(object),
+        distance=distance,
+        view=np.array(list(VIEWS), object)[view],
     )
     return table.sort_values(["kind", "distance"], kind="stable", ignore_index=True)
 
 
 def groups(pairs: pd.DataFrame) -> list[tuple[tuple[str, str], ...]]:
     """Images that are connected by ``pairs``, as tuples of (split, name): the largest group first."""
-    left, right = list(zip(pairs.split_a, pairs.a, strict=True)), list(zip(pairs.split_b, pairs.b, strict=True))
-    images = list(dict.fromkeys(left + right))
-    if not images:
-        return []
-    index = {image: i for i, image in enumerate(images)}
-    rows, columns = [index[image] for image in left], [index[image] for image in right]
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(images), len(images)))
-    count, labels = connected_components(graph, directed=False)
-    members: list[list[tuple[str, str]]] = [[] for _ in range(count)]
-    for image, label in zip(images, labels, strict=True):
-        members[label].append(image)
-    return sorted((tuple(group) for group in members), key=len, reverse=True)
+    left, right = (list(zip(pairs[f"split_{k}"], pairs[k], strict=True)) for k in "ab")
+    linked = DisjointSet(left + right)
+    for pair in zip(left, right, strict=True):
+        linked.merge(*pair)
+    members: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for image in linked:
+        members.setdefault(linked[image], []).append(image)
+    return sorted(map(tuple, members.values()), key=len, reverse=True)
 
 
 def summary(images: ImageSet | Mapping[str, ImageSet], threshold: int = THRESHOLD) -> pd.DataFrame:
@@ -148,27 +132,23 @@ def summary(images: ImageSet | Mapping[str, ImageSet], threshold: int = THRESHOL
     ``pairs``, ``groups`` (of connected images), ``repeated`` (images in those groups), ``example``.
     """
     pairs = leaks(images, threshold)
-    sets = images if isinstance(images, Mapping) else {"": images}
-    split = pd.Series([t for key, s in sets.items() for t in ([key] * len(s) if key else list_splits(s))])
-    sizes = split.value_counts(sort=False)
+    sizes = Counter(_list_splits(images))
     rows = []
-    for i, a in enumerate(sizes.index):
-        for b in sizes.index[i:]:
-            here = pairs[((pairs.split_a == a) & (pairs.split_b == b)) | ((pairs.split_a == b) & (pairs.split_b == a))]
-            for kind in ("exact", "exact or near"):
-                part = here[here.kind == "exact"] if kind == "exact" else here
-                connected = groups(part)
-                rows.append(
-                    {
-                        "within": a if a == b else f"{a} and {b}",
-                        "images": int(sizes[a] if a == b else sizes[a] + sizes[b]),
-                        "kind": kind,
-                        "pairs": len(part),
-                        "groups": len(connected),
-                        "repeated": sum(map(len, connected)),
-                        "example": " = ".join(name for _, name in connected[0][:3]) if connected else "",
-                    }
-                )
+    for a, b in combinations_with_replacement(sizes, 2):
+        here = pairs[((pairs.split_a == a) & (pairs.split_b == b)) | ((pairs.split_a == b) & (pairs.split_b == a))]
+        for kind, part in (("exact", here[here.kind == "exact"]), ("exact or near", here)):
+            connected = groups(part)
+            rows.append(
+                {
+                    "within": a if a == b else f"{a} and {b}",
+                    "images": sizes[a] if a == b else sizes[a] + sizes[b],
+                    "kind": kind,
+                    "pairs": len(part),
+                    "groups": len(connected),
+                    "repeated": sum(map(len, connected)),
+                    "example": " = ".join(name for _, name in connected[0][:3]) if connected else "",
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -207,25 +187,17 @@ def copied_masks(train: ImageSet, test: ImageSet, threshold: int = THRESHOLD) ->
         A row per test image: ``image``, ``nearest``, ``distance``, ``dice`` (0 to 1, of all classes together; 1 where
         both masks are empty), ``leaked`` (``distance <= threshold``).
     """
-    known, asked = hash_images(train).bits, hash_images(test).bits
-    apart = np.stack([distances(asked[0], view) for view in known])
+    (_, known), (_, asked) = hash_images(train), hash_images(test)
+    apart = np.stack([distances(asked[0], view) for view in known], axis=1)  # (test images, views, training images)
+    transposes = list(VIEWS.values())
     rows = []
-    for i, (view, j) in enumerate(zip(*_find_nearest(apart), strict=True)):
-        name, _, mask = test[i]
+    for (name, _, mask), away in zip(test, apart, strict=True):
+        view, j = np.unravel_index(away.argmin(), away.shape)
         nearest, _, other = train[int(j)]
-        transpose = list(VIEWS.values())[view]
         copy = Image.fromarray(other)
-        copy = copy if transpose is None else copy.transpose(transpose)
-        guess = np.asarray(copy.resize(mask.shape[::-1], Image.Resampling.NEAREST)) > 0
-        total = int(guess.sum()) + int((mask > 0).sum())
-        dice = 2 * int((guess & (mask > 0)).sum()) / total if total else 1.0
-        rows.append((name, nearest, int(apart[view, i, j]), dice))
+        copy = copy if transposes[view] is None else copy.transpose(transposes[view])
+        guess, truth = np.asarray(copy.resize(mask.shape[::-1], Image.Resampling.NEAREST)) > 0, mask > 0
+        total = int(guess.sum() + truth.sum())
+        rows.append((name, nearest, int(away[view, j]), 2 * int((guess & truth).sum()) / total if total else 1.0))
     table = pd.DataFrame(rows, columns=["image", "nearest", "distance", "dice"])
     return table.assign(leaked=table.distance <= threshold)
-
-
-def _find_nearest(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For distances (views, N, M): the view and the index of the nearest of the M for each of the N."""
-    views, _, count = apart.shape
-    flat = apart.transpose(1, 0, 2).reshape(-1, views * count).argmin(axis=1)
-    return np.unravel_index(flat, (views, count))

@@ -17,17 +17,21 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from PIL import Image
+from pooch import file_hash
 
 from m2s.data.disk.images import read_image, read_mask
 from m2s.data.disk.nifti import read_volume, read_volume_mask
 from m2s.data.disk.prepared import MANIFEST
-from m2s.data.get.manifest import COLUMNS, hash_file, measure_pair
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.sets import find_set
 from m2s.data.sets.entry import DataSet
 from m2s.data.threads import map_in_threads
 from m2s.errors import InputError, NotFound, some
+
+COLUMNS = [
+    "name", "file", "mask", "width", "height", "depth", "split", "group", "sha256", "foreground", "mask_sha256",
+]  # fmt: skip
 
 
 def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = False) -> Path:
@@ -58,7 +62,7 @@ def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = Fa
             return row | {"split": splits[index]}
 
         rows = map_in_threads(write, len(images), f"preparing {entry.title}")
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(partial / MANIFEST, index=False)
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(partial / MANIFEST, index=False)
         partial.rename(target)
     print(f"{entry.title}: {len(images)} images prepared in {target}{note and f' ({note})'}", file=sys.stderr)
     return target
@@ -151,14 +155,21 @@ def _write_pair(item, folder: Path, stem: str, volumetric: bool) -> dict[str, ob
             grey = (image == image[..., :1]).all()
             Image.fromarray(image[..., 0] if grey else image).save(file)
         Image.fromarray(values).save(mask, optimize=True)
-    return measure_pair(image, values) | {
+    return _measure_pair(image, values) | {
         "name": item.name,
         "file": file.relative_to(folder).as_posix(),
         "mask": mask.relative_to(folder).as_posix(),
         "group": item.group,
-        "sha256": hash_file(file),
-        "mask_sha256": hash_file(mask),
+        "sha256": file_hash(str(file)),
+        "mask_sha256": file_hash(str(mask)),
     }
+
+
+def _measure_pair(image: np.ndarray, mask: np.ndarray) -> dict[str, object]:
+    """What the manifest says of an image (H, W, 3), or a volume (D, H, W), and its mask of class indices."""
+    depth, height, width = mask.shape if mask.ndim == 3 else (1, *mask.shape)
+    share = round(float(np.count_nonzero(mask)) / mask.size, 6)
+    return {"width": width, "height": height, "depth": depth, "foreground": share}
 
 
 def _find_extension(path: Path) -> str:
@@ -213,7 +224,7 @@ def _compare_row(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
     for path, sha256 in ((folder / row.file, row.sha256), (folder / row["mask"], row.mask_sha256)):
         if not path.is_file():
             problems.append(f"{path} is missing")
-        elif hash_file(path) != sha256:
+        elif file_hash(str(path)) != sha256:
             problems.append(f"{path} was changed: its SHA-256 is not that of the manifest")
     if problems:
         return problems
@@ -230,6 +241,6 @@ def _compare_row(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
         return [f"{folder / row['mask']} holds the value {mask.max()}, but the classes are 0 to {classes}"]
     if image.shape[: mask.ndim] != mask.shape:
         return [f"{folder / row['mask']} does not have the size of its image {folder / row.file}"]
-    measured = measure_pair(image, mask)
+    measured = _measure_pair(image, mask)
     wrong = [f"{k} {row[k]}, not {v}" for k, v in measured.items() if abs(float(row[k]) - float(v)) > 2e-6]
     return [f"the manifest says of {folder / row.file}: {', '.join(wrong)}"] if wrong else []
