@@ -5,6 +5,7 @@ the rules around it: when to try again, what is told, and what is kept.
 """
 
 import errno
+import glob
 import sys
 import time
 from pathlib import Path
@@ -57,11 +58,7 @@ def fetch_file(download: Download, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
-
-    Raises:
-        InputError: that is not allowed there.
-    """
+    """Make a folder and those above it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -71,10 +68,7 @@ def make_folder(folder: Path) -> None:
 def verify_file(path: Path, known: str | None) -> None:
     """Compare a file with its known hash, or else with the hash noted beside it, which the first call writes.
 
-    The note is ``<file>.sha256`` as ``sha256sum --check`` reads it.
-
-    Raises:
-        InputError: the hash is another one.
+    The note is ``<file>.sha256`` as ``sha256sum --check`` reads it. Another hash is an ``InputError``.
     """
     note = path.with_name(path.name + ".sha256")
     if known is None and not note.exists():
@@ -93,9 +87,7 @@ def verify_file(path: Path, known: str | None) -> None:
 
 def _list_partial(target: Path) -> list[Path]:
     """What gdown keeps of an unfinished download: the name, eight random characters, ``.part``."""
-    length = len(target.name) + 8 + len(".part")
-    files = target.parent.iterdir()
-    return [f for f in files if f.name.startswith(target.name) and f.suffix == ".part" and len(f.name) == length]
+    return list(target.parent.glob(f"{glob.escape(target.name)}{'?' * 8}.part"))
 
 
 def _sum_sizes(files: list[Path]) -> int:
@@ -107,14 +99,8 @@ def _transfer(url: str, target: Path) -> None:
     for left in range(ATTEMPTS - 1, -1, -1):
         before = _sum_sizes(_list_partial(target))
         try:
-            gdown.download(
-                url,
-                str(target),
-                quiet=not sys.stderr.isatty(),
-                resume=True,
-                use_cookies=False,
-                timeout=TIMEOUT,
-            )
+            quiet = not sys.stderr.isatty()
+            gdown.download(url, str(target), quiet=quiet, resume=True, use_cookies=False, timeout=TIMEOUT)
             return
         except FileURLRetrievalError as error:  # Google Drive's page on quotas, or a file that is not shared any more
             reason = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))

@@ -39,11 +39,8 @@ def is_prepared(name: str, root: Path) -> bool:
 def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = False) -> None:
     """Prepare the source ``name`` below ``root``: from what lies there as distributed, else from its downloads.
 
-    Args:
-        name: a key of :data:`m2s.data.sets.SOURCES`.
-        root: the folder that holds the data sets.
-        urls: links that a person took from the set's page, for a set that has no fixed ones.
-        part: take an incomplete set as well.
+    ``urls`` are links that a person took from the set's page, for a set that has no fixed ones; with ``part`` an
+    incomplete set is taken as well.
 
     Raises:
         InputError: something must be done by hand first, which is printed.
@@ -72,11 +69,10 @@ def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = Fals
 
 def list_steps(name: str, root: Path) -> list[str]:
     """The lines that say how to get a set that no program can get."""
-    source, folder = find_source(name), root / "downloads" / name
     page = find_page(name)
-    steps = [f"Open {page}", *source.steps] if page else list(source.steps)
-    lines = [f"  {number}. {step.format(folder=folder)}" for number, step in enumerate(steps, 1)]
-    return [f"{name}, by hand:", *lines, f"  {len(steps) + 1}. Run python data_scripts/{name}.py --root {root}"]
+    steps = [step.format(folder=root / "downloads" / name) for step in find_source(name).steps]
+    steps = [*([f"Open {page}"] if page else []), *steps, f"Run python data_scripts/{name}.py --root {root}"]
+    return [f"{name}, by hand:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
 
 
 def find_page(name: str) -> str:
@@ -85,25 +81,17 @@ def find_page(name: str) -> str:
 
 
 def check_set(name: str, root: Path) -> None:
-    """Verify what is there: the archives' hashes and the prepared set. Prints what is wrong.
-
-    Raises:
-        InputError: nothing is prepared.
-        RunError: something is wrong.
-    """
+    """Verify what is there: the archives' hashes and the prepared set. Prints what is wrong, and raises a RunError."""
     if absent := [n for n in list_sets(name) if not is_prepared(n, root)]:
         raise InputError(
             f"not prepared in {root}: {', '.join(absent)}; run python data_scripts/{name}.py --root {root}"
         )
     problems = []
-    hashes = {file.file: file.hash for file in find_source(name).files}
-    folder = root / "downloads" / name
-    for archive in list_downloads(folder) if folder.is_dir() else ():
-        if is_archive(archive):
-            try:
-                verify_file(archive, hashes.get(archive.name))
-            except InputError as error:
-                problems.append(str(error))
+    for archive in filter(is_archive, list_downloads(root / "downloads" / name)):
+        try:
+            _verify_archive(archive, find_source(name))
+        except InputError as error:
+            problems.append(str(error))
     for n in list_sets(name):
         problems += (faults := find_problems(n, root))
         if not faults:
@@ -127,6 +115,10 @@ def count_found(name: str, root: Path) -> int:
         return 0
 
 
+def _verify_archive(archive: Path, source: Source) -> None:
+    verify_file(archive, next((file.hash for file in source.files if file.file == archive.name), None))
+
+
 def _prepare_sets(names: list[str], source: Path, root: Path, part: bool) -> None:
     for name in names:
         print(prepare_set(name, _find_set_folder(name, source), root, part), flush=True)
@@ -145,9 +137,9 @@ def _find_set_folder(name: str, folder: Path) -> Path:
 
 
 def list_downloads(folder: Path) -> list[Path]:
-    """What lies in a folder of downloads, without our own notes and unfinished downloads."""
+    """What lies in a folder of downloads, which may be absent, without our own notes and unfinished downloads."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
     own = (".sha256", ".part")
-    entries = sorted(folder.iterdir())
     return [p for p in entries if not p.name.startswith(".") and p.suffix not in own and p.name != "unpacked"]
 
 
@@ -158,7 +150,6 @@ def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
     foreign = [p for p in entries if p.suffix.lower() in FOREIGN]
     if foreign and not any(p.is_dir() for p in entries):
         unpack(foreign[0], folder)  # which says what to do
-    hashes = {file.file: file.hash for file in source.files}
     unpacked = folder / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     target = unpacked / source.folder
@@ -166,7 +157,7 @@ def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
         make_folder(target)
         for entry in entries:
             if is_archive(entry):
-                verify_file(entry, hashes.get(entry.name))
+                _verify_archive(entry, source)
                 print(f"unpacking {entry.name}", flush=True)
                 unpack(entry, target)
             elif entry not in foreign:

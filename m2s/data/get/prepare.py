@@ -10,7 +10,7 @@ import errno
 import re
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nibabel as nib
@@ -110,15 +110,10 @@ def _compare_count(entry: DataSet, images: ImageSet, part: bool) -> str:
 def _list_splits(entry: DataSet, images: ImageSet, source: Path) -> list[str]:
     """The splits that hold each image, joined by ``;``. A split that is not whole here holds none."""
     held: dict[Path, list[str]] = {item.image: [] for item in images.items}
-    for split in entry.splits:
-        if split == "all":
-            continue
-        try:
-            members = load_images(entry.name, split, root=source).items
-        except InputError:
-            continue
-        for item in members:
-            held.get(item.image, []).append(split)
+    for split in entry.splits[:-1]:  # without "all"
+        with suppress(InputError):
+            for item in load_images(entry.name, split, root=source).items:
+                held.get(item.image, []).append(split)
     return [";".join(held[item.image]) for item in images.items]
 
 
@@ -190,26 +185,23 @@ def find_problems(name: str, root: str | Path) -> list[str]:
     """What is wrong with the prepared set ``root/<name>``: a line for each problem, with the file and what to do.
 
     Counts, names, hashes, sizes, the values of every mask and its share of foreground are read again and compared.
-
-    Raises:
-        NotFound: there is no prepared set.
     """
     entry, folder = find_set(name), Path(root).expanduser() / name
-    again = f"delete {folder} and prepare the set again"
-    if not (folder / MANIFEST).is_file():
-        raise NotFound(f"no prepared {entry.title} in {root}: expected {folder / 'manifest.csv'}; prepare it first")
+    manifest, again = folder / MANIFEST, f"delete {folder} and prepare the set again"
+    if not manifest.is_file():
+        raise NotFound(f"no prepared {entry.title} in {root}: expected {manifest}; prepare it first")
     try:
-        rows = pd.read_csv(folder / MANIFEST, dtype={"name": str, "group": str}, keep_default_na=False)
+        rows = pd.read_csv(manifest, dtype={"name": str, "group": str}, keep_default_na=False)
     except ValueError:
         rows = pd.DataFrame()
     if lacking := [column for column in COLUMNS if column not in rows]:
-        return [f"{folder / 'manifest.csv'} lacks the columns {some(lacking)}; {again}"]
+        return [f"{manifest} lacks the columns {some(lacking)}; {again}"]
     problems = []
     published = _count_published(entry)
     if published not in (None, len(rows)) and len(rows) not in entry.other_counts:
-        problems.append(f"{folder / 'manifest.csv'} lists {len(rows)} images, published are {published}; {again}")
+        problems.append(f"{manifest} lists {len(rows)} images, published are {published}; {again}")
     if twice := sorted(rows.name[rows.name.duplicated()]):
-        problems.append(f"{folder / 'manifest.csv'} lists names twice: {some(twice)}; {again}")
+        problems.append(f"{manifest} lists names twice: {some(twice)}; {again}")
     listed = {*rows.file, *rows["mask"]}
     for path in sorted(p for kind in ("images", "masks") for p in (folder / kind).glob("*") if p.name[0] != "."):
         if path.relative_to(folder).as_posix() not in listed:

@@ -2,15 +2,7 @@
 
 from pathlib import Path
 
-from m2s.data.get.obtain import (
-    count_found,
-    count_prepared,
-    find_page,
-    is_prepared,
-    list_downloads,
-    list_sets,
-    list_steps,
-)
+from m2s.data.get import obtain
 from m2s.data.sets import CATALOGUE, SOURCES, find_source
 from m2s.errors import InputError
 
@@ -23,7 +15,7 @@ def describe_source(name: str, root: Path) -> dict:
     """
     source = find_source(name)
     entry = CATALOGUE.get(name)
-    parts = [CATALOGUE[part] for part in list_sets(name)]
+    parts = [CATALOGUE[part] for part in obtain.list_sets(name)]
     status, images, problem = _find_status(name, root)
     return {
         "name": name,
@@ -31,11 +23,11 @@ def describe_source(name: str, root: Path) -> dict:
         "modality": parts[0].modality,
         "download_mb": source.megabytes,
         "licence": entry.licence if entry else "as each of its sets",
-        "home": entry.home if entry else find_page(name),
+        "home": entry.home if entry else obtain.find_page(name),
         "citation": entry.citation if entry else "Fan et al., PraNet, MICCAI 2020, and the paper of each of its sets",
         "splits": list(entry.splits) if entry else [],
         "note": entry.note if entry else "",
-        "manual": list_steps(name, root) if source.steps else [],
+        "manual": obtain.list_steps(name, root) if source.steps else [],
         "verified": source.verified,
         "images": images,
         "problem": problem,
@@ -45,15 +37,15 @@ def describe_source(name: str, root: Path) -> dict:
 
 def _find_status(name: str, root: Path) -> tuple[str, int | None, str]:
     """The status in words, the number of images, and what is wrong."""
-    parts, downloads = list_sets(name), root / "downloads" / name
+    parts = obtain.list_sets(name)
     try:
-        if all(is_prepared(part, root) for part in parts):
-            return "prepared", sum(count_prepared(part, root) for part in parts), ""
-        if root.is_dir() and all(counts := [count_found(part, root) for part in parts]):
+        if all(obtain.is_prepared(part, root) for part in parts):
+            return "prepared", sum(obtain.count_prepared(part, root) for part in parts), ""
+        if root.is_dir() and all(counts := [obtain.count_found(part, root) for part in parts]):
             return "found as distributed", sum(counts), ""
     except InputError as error:
         return "wrong layout", None, str(error)
-    if downloads.is_dir() and list_downloads(downloads):
+    if obtain.list_downloads(root / "downloads" / name):
         return "downloaded", None, ""
     return "manual steps needed" if find_source(name).steps else "absent", None, ""
 
@@ -65,18 +57,17 @@ def describe_all_sources(root: Path) -> list[dict]:
 
 def format_table(sources: list[dict], root: Path) -> str:
     """One line for each source, and below what one can do."""
-    rows = [("name", "status", "images", "download", "licence", "home", "citation")]
+    rows = [("name", "status", "images", "download", "home", "citation", "licence")]
     for source in sources:
         images = "" if source["images"] is None else str(source["images"])
-        about = source["licence"], source["home"], source["citation"]
+        about = source["home"], source["citation"], source["licence"]
         rows.append((source["name"], source["status"], images, _format_size(source), *about))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:4]]
     lines = []
-    for row in rows:
-        lines.append(
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
-        )
-        lines.append("".ljust(widths[0]) + "  " + "; ".join(cell for cell in (row[6], row[4]) if cell))
+    for *cells, home, citation, licence in rows:
+        cells = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        lines.append("  ".join([*cells, home]).rstrip())
+        lines.append(" " * widths[0] + "  " + "; ".join(cell for cell in (citation, licence) if cell))
     lines += [f"  {source['name']}: {source['problem']}" for source in sources if source["problem"]]
     place = f"{root} (python data_scripts/NAME.py gets one, m2s data NAME shows one in full)"
     return "\n".join([f"data sets in {place}", *lines])

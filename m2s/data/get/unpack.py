@@ -43,7 +43,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         RunError: it cannot be written.
     """
     _refuse_others(archive)
-    stem = next(archive.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if _ends_in(archive, s))
+    stem = archive.name[: -max(len(s) for s in SUFFIXES if archive.name.lower().endswith(s))]
     temporary = folder / f".{stem}.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -78,10 +78,6 @@ def unpack(archive: Path, folder: Path) -> Path:
 def _damaged(archive: Path, error: Exception) -> InputError:
     reason = next(iter(str(error).splitlines()), "") or type(error).__name__
     return InputError(f"{archive} is damaged ({reason}): delete it and fetch it again")
-
-
-def _ends_in(archive: Path, suffix: str) -> bool:
-    return archive.name.lower().endswith(suffix)
 
 
 def _refuse_others(archive: Path) -> None:
@@ -129,9 +125,6 @@ def _check_name(archive: Path, name: str, link: bool) -> str:
     """The name to write to, "" for debris.
 
     The libraries would bend a name that leads outside, or take a link that stays inside: neither is to be trusted.
-
-    Raises:
-        InputError: the name leads outside, or is that of a link.
     """
     path = PurePosixPath(name.replace("\\", "/"))  # some Windows programs write backslashes
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", str(path)):
