@@ -1,5 +1,6 @@
 """Swin UNETR."""
 
+import torch
 from monai.networks.nets import SwinUNETR
 from torch import nn
 
@@ -19,4 +20,5 @@ def swin_unetr(
         encoder, pretrained: taken like those of every network and not used.
         num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 32.
     """
-    return for_volumes(SwinUNETR(in_channels, num_classes, feature_size=48), step=32)
+    with torch.device("cpu"):  # MONAI asks for numbers while it builds, which the device "meta" does not have
+        return for_volumes(SwinUNETR(in_channels, num_classes, feature_size=48), step=32)
