@@ -75,14 +75,12 @@ class CropSet(Dataset):
         pad = monai.SpatialPadd(**both, spatial_size=[size] * 3)
         volumes = (prepare_volume(image_set, i) for i in range(len(image_set)))
         self.volumes = [pad({"image": v.volume, "mask": v.mask}) for v in volumes]
-        self.augment = monai.Compose(
-            [
-                monai.RandCropByPosNegLabeld(**both, label_key="mask", spatial_size=[size] * 3, num_samples=1),
-                *(monai.RandFlipd(**both, prob=0.1, spatial_axis=axis) for axis in range(3)),
-                monai.RandRotate90d(**both, prob=0.1, max_k=3, spatial_axes=(1, 2)),
-                monai.RandShiftIntensityd(["image"], offsets=0.1, prob=0.5),
-            ]
-        )
+        self.augment = monai.Compose([
+            monai.RandCropByPosNegLabeld(**both, label_key="mask", spatial_size=[size] * 3, num_samples=1),
+            *(monai.RandFlipd(**both, prob=0.1, spatial_axis=axis) for axis in range(3)),
+            monai.RandRotate90d(**both, prob=0.1, max_k=3, spatial_axes=(1, 2)),
+            monai.RandShiftIntensityd(["image"], offsets=0.1, prob=0.5),
+        ])  # fmt: skip
         # Shared, so that persistent workers see a new epoch as well.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 

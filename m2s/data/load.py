@@ -18,7 +18,6 @@ def load_images(
     Names, pairs and counts are checked here, the pictures when they are decoded.
 
     Args:
-        name: a key of :data:`m2s.data.CATALOGUE`.
         split: one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
             ``"all"`` for whatever is there.
         root: a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
@@ -43,12 +42,4 @@ def load_images(
         order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
         pairs = [pairs[i] for i in sorted(order[:limit])]
     sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
-    return ImageSet(
-        name=name,
-        title=entry.title,
-        split=split,
-        source=source,
-        made_up=False,
-        fingerprint=short_hash(name, *sizes),
-        items=tuple(pairs),
-    )
+    return ImageSet(name, entry.title, split, source, False, short_hash(name, *sizes), tuple(pairs))

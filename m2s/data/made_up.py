@@ -75,24 +75,16 @@ def make_phantoms(entry: DataSet, split: str, limit: int | None, seed: int) -> I
 
     Of a set other than the polyp stills there are at most :data:`MOST` in all (volumes: :data:`MOST_VOLUMES`), divided
     as the set is.
-
-    Raises:
-        InputError: nothing paints such images.
     """
     painter = PAINTERS.get(entry.modality)
     if painter is None or entry.name not in painter.STYLES:
         raise InputError(f"there are no made-up images in the manner of {entry.title}: give a folder of real ones")
     counts = _count_phantoms(entry, split, limit)
     name = () if painter is stills else (entry.name,)  # the stills' fingerprints never held it
-    return ImageSet(
-        name=entry.name,
-        title=f"{entry.title} (made-up)",
-        split=split,
-        source=f"made-up images in the manner of {entry.title}, seed {seed}",
-        made_up=True,
-        fingerprint=short_hash(painter.VERSION, seed, *name, *astuple(painter.STYLES[entry.name]), *counts.items()),
-        items=tuple(item for part, count in counts.items() for item in _make_items(entry, part, count, seed)),
-    )
+    fingerprint = short_hash(painter.VERSION, seed, *name, *astuple(painter.STYLES[entry.name]), *counts.items())
+    items = tuple(item for part, count in counts.items() for item in _make_items(entry, part, count, seed))
+    source = f"made-up images in the manner of {entry.title}, seed {seed}"
+    return ImageSet(entry.name, f"{entry.title} (made-up)", split, source, True, fingerprint, items)
 
 
 def _make_items(entry: DataSet, split: str, count: int, seed: int) -> Iterator[Phantom]:

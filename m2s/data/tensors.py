@@ -31,16 +31,12 @@ class RandomQuarterTurns(v2.Transform):
 AUGMENTATIONS = {
     "m2snet": v2.Compose([v2.RandomHorizontalFlip(), v2.RandomRotation(10, interpolation=BILINEAR)]),
     "lgmsnet": v2.Compose([RandomQuarterTurns(), v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]),
-    "lgmsnet_kvasir": v2.Compose(
-        [
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
-            v2.ColorJitter(0.4, 0.2, 0.2, 0.02),
-            v2.RandomAffine(90, (0.1, 0.1), (0.8, 1.2), interpolation=BILINEAR),
-            v2.RandomApply([v2.ElasticTransform(50.0, 5.0, interpolation=BILINEAR)]),
-        ]
-    ),
-}
+    "lgmsnet_kvasir": v2.Compose([
+        v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), v2.ColorJitter(0.4, 0.2, 0.2, 0.02),
+        v2.RandomAffine(90, (0.1, 0.1), (0.8, 1.2), interpolation=BILINEAR),
+        v2.RandomApply([v2.ElasticTransform(50.0, 5.0, interpolation=BILINEAR)]),
+    ]),
+}  # fmt: skip
 """By name (images bilinear, masks nearest): of M2SNet's released training, a flip and a rotation by up to ±10°; of
 LGMSNet, quarter turns and flips; of LGMSNet's released training on Kvasir, colours, affine and elastic transforms as
 well, whose strengths are this project's choice."""
@@ -87,9 +83,7 @@ class TensorSet(Dataset):
         self.masks = torch.empty(len(image_set), 1, size, size, dtype=torch.uint8)
         # Shared, so that persistent workers see a new epoch as well.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        title = f"{image_set.title} at {size} px"
-        for _ in map_in_threads(self._decode, len(image_set), title):
-            pass
+        list(map_in_threads(self._decode, len(image_set), f"{image_set.title} at {size} px"))
 
     def _decode(self, index: int) -> None:
         _, image, mask = self.image_set[index]

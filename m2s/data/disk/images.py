@@ -22,12 +22,7 @@ Color = tuple[int, int, int]
 def read_values(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray:
     """What a picture file holds: (H, W) or (H, W, 3 or 4), of the file's own number type; palettes are looked up.
 
-    Args:
-        file: a path, or an open file with a ``name``.
-        upright: turn the picture as its EXIF note says.
-
-    Raises:
-        InputError: this is no whole image.
+    ``file`` is a path, or an open file with a ``name``; ``upright`` turns the picture as its EXIF note says.
     """
     if isinstance(file, str | Path):
         try:
@@ -83,14 +78,7 @@ def read_image(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray
 
     Images of more than 8 bits are scaled by their own range, from the lowest value (0) to the highest (255): Pillow's
     own conversion would clip a 16-bit image at 255, which is white nearly everywhere. (Of a 16-bit PNG in colour the
-    upper byte is read.)
-
-    Args:
-        file: a path, or an open file with a ``name``.
-        upright: turn the picture as its EXIF note says.
-
-    Raises:
-        InputError: this is no whole image.
+    upper byte is read.) The arguments are those of :func:`read_values`.
     """
     values = read_values(file, upright)
     if values.dtype != np.uint8:
@@ -160,11 +148,7 @@ class FilePair:
     """Colours of class 0, 1, … in the mask file; () for a mask of one class, or of indices."""
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (H, W, 3) and mask uint8 (H, W).
-
-        Raises:
-            InputError: they cannot be read, or differ in size.
-        """
+        """Image uint8 (H, W, 3) and mask uint8 (H, W) of one size."""
         image = read_image(self.image)
         masks = [read_mask(path, self.classes, self.colors) for path in self.masks]
         if image.shape[0] != image.shape[1] and masks[0].shape == image.shape[1::-1]:
@@ -173,4 +157,4 @@ class FilePair:
             if image.shape[:2] != mask.shape:
                 (h, w), (mh, mw) = image.shape[:2], mask.shape
                 raise InputError(f"{path} is {mw}×{mh} pixels, but its image {self.image} is {w}×{h}")
-        return image, np.maximum.reduce(masks) if len(masks) > 1 else masks[0]
+        return image, np.maximum.reduce(masks)

@@ -1,6 +1,7 @@
 """Find the images and masks of a data set below a folder, in every layout in which people keep it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[FilePair | 
     if (folder := prepared.find_folder(entry, root)) is not None:
         return prepared.list_pairs(entry, split, folder)
     if entry.modality == "colonoscopy":
-        pairs, splits, source = _find_polyps(entry, root)
+        folders, source = _find_polyp_folders(entry, root)
+        splits = {}  # shipped lists give those
+        pairs = {name: pair for both in folders for name, pair in pair_files(entry, *both).items()}
     else:
         pairs, splits, source = _find_distributed(entry, root)
     return [pairs[name] for name in _choose_names(entry, split, pairs, splits, source)], source
@@ -86,12 +89,6 @@ def _wrong_layout(folder: Path, expected: str) -> InputError:
 # The polyp stills: in a folder of their own, or mixed as in PraNet's archives.
 
 
-def _find_polyps(entry: DataSet, root: Path) -> tuple[dict[str, FilePair], Splits, str]:
-    """All images by name, no splits (shipped lists give those), and where they were found."""
-    folders, source = _find_polyp_folders(entry, root)
-    return {name: pair for both in folders for name, pair in pair_files(entry, *both).items()}, {}, source
-
-
 def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Path]], str]:
     """Each folder of images with its folder of masks, and where they were found."""
     if own := find_own_folder(entry, root):
@@ -101,18 +98,16 @@ def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Pa
     if both := find_image_and_mask_folder(entry, root):
         return [both], root.name
     if pranet := _find_pranet_folders(entry, root):
-        folders = [find_image_and_mask_folder(entry, folder, depth=1) for folder in pranet]
-        for folder, both in zip(pranet, folders, strict=True):
-            if both is None:
+        folders = []
+        for folder in pranet:
+            if (both := find_image_and_mask_folder(entry, folder, depth=1)) is None:
                 raise _wrong_layout(folder, f"{folder.name}/{{images,masks}}")
+            folders.append(both)
         return folders, " and ".join(str(folder.relative_to(root)) for folder in pranet)
     if entry.part_of:
         whole = CATALOGUE[entry.part_of]
-        try:
+        with suppress(NotFound):  # the error below names what was asked for
             folders, source = _find_polyp_folders(whole, root)
-        except NotFound:
-            pass  # the error below names what was asked for
-        else:
             return folders, f"{entry.title} as part of {whole.title} (frames of PraNet's list) in {source}"
     raise NotFound(
         f"no {entry.title} in {root}: expected {entry.layout}, or PraNet's TrainDataset and "

@@ -47,20 +47,13 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float
     """A volume as float32 (D, H, W) with its own values (Hounsfield units for CT), and its spacing (z, y, x) in mm.
 
     However the file is stored, z runs from below to above, y from back to front, x from left to right (RAS+).
-
-    Raises:
-        InputError: this is no whole volume.
     """
     volume = _load_canonical(Path(path))
     return _to_array(volume), _measure_spacing(volume)
 
 
 def read_volume_mask(path: str | Path, classes: int) -> np.ndarray:
-    """The mask of a volume: uint8 (D, H, W) of class indices 0 to ``classes``, oriented like :func:`read_volume`.
-
-    Raises:
-        InputError: this is no whole volume, or it holds another value.
-    """
+    """The mask of a volume: uint8 (D, H, W) of class indices 0 to ``classes``, oriented like :func:`read_volume`."""
     return _to_indices(Path(path), _to_array(_load_canonical(Path(path))), classes)
 
 
@@ -82,11 +75,7 @@ class VolumePair:
     classes: int = 1
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Image float32 (D, H, W) and mask uint8 (D, H, W).
-
-        Raises:
-            InputError: they cannot be read, or do not fit together.
-        """
+        """Image float32 (D, H, W) and mask uint8 (D, H, W), of the same voxels."""
         volume, mask = _load_canonical(self.image), _load_canonical(self.masks[0])
         if volume.shape[:3] != mask.shape[:3] or not np.allclose(volume.affine, mask.affine, atol=0.1):
             raise InputError(

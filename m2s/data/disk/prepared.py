@@ -18,11 +18,7 @@ def find_folder(entry: DataSet, root: Path) -> Path | None:
 
 
 def list_pairs(entry: DataSet, split: str, folder: Path) -> tuple[list[FilePair | VolumePair], str]:
-    """The images of a split in the order of the manifest, and a line that says where they were found.
-
-    Raises:
-        InputError: the manifest is no manifest, lacks the split, or names files that are not there.
-    """
+    """The images of a split in the order of the manifest, and a line that says where they were found."""
     path = folder / MANIFEST
     try:
         with path.open(newline="", encoding="utf-8") as file:
