@@ -2,21 +2,35 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from m2s.studies.study import DIFFERENCE, NOT_BUILT, NotRun, Row, Study, published_only
 from m2s.studies.tasks import BTCV, LGMSNET_TASKS, UNSEEN, VOLUMES
 
 
-def _from_scratch(model: str, encoder: str = "none", **options: object) -> Row:
+def _from_scratch(model: str, encoder: str = "none", **options: Any) -> Row:
     """A network without pretrained weights."""
     return Row({"model": model, "encoder": encoder, "pretrained": False, "options": tuple(options.items())})
 
 
+def _classic_unet(**options: Any) -> Row:
+    """U-Net, a thinner one below the paper's size."""
+    thin = _from_scratch("classic_unet", width=16, **options)
+    return replace(_from_scratch("classic_unet", **options), below_paper=thin)
+
+
+def _m2snet_3d(**options: Any) -> Row:
+    """M2SNet in 3-D; below the paper's size it gets a smaller encoder."""
+    small = _from_scratch("m2snet3d", "resnet10", **options)
+    return replace(_from_scratch("m2snet3d", "resnet18", **options), below_paper=small)
+
+
 UNKNOWN_BLOCKS = published_only("where GMS goes follows neither from the paper nor from the released code")
-LGMSNET, TINYUNET = _from_scratch("lgmsnet"), _from_scratch("tinyunet")
+_lgmsnet = partial(_from_scratch, "lgmsnet")
+LGMSNET, TINYUNET = _lgmsnet(), _from_scratch("tinyunet")
 M2SNET = Row({"model": "m2snet"})
 TRANSUNET = Row({"model": "transunet", "encoder": "vit_base_r50_s16_224"}, below_paper=Row({"model": "transunet"}))
-UNET = replace(_from_scratch("classic_unet"), below_paper=_from_scratch("classic_unet", width=16))
+UNET = _classic_unet()
 LIGHT: dict[str, Row | NotRun] = {
     "UNeXt": _from_scratch("unext"),
     "ERDUNet": NOT_BUILT,
@@ -28,13 +42,6 @@ LIGHT: dict[str, Row | NotRun] = {
     "LGMSNet": LGMSNET,
 }
 OURS = ("LGMSNet", "U-Net", "M2SNet")
-
-
-def _m2snet_3d(**options: object) -> Row:
-    """M2SNet in 3-D; below the paper's size it gets a smaller encoder."""
-    small = _from_scratch("m2snet3d", "resnet10", **options)
-    return replace(_from_scratch("m2snet3d", "resnet18", **options), below_paper=small)
-
 
 SWIN_UNETR = _from_scratch("swin_unetr")
 ROWS_3D: dict[str, Row | NotRun] = {
@@ -52,17 +59,14 @@ ROWS_3D: dict[str, Row | NotRun] = {
 }
 KVASIR_RECIPE = {"lr": 0.01, "batch_size": 8, "augment": "lgmsnet_kvasir"}
 """Of the released code on Kvasir, for 300 epochs; its seeds there are 41, 1 and 123."""
+KVASIR = {"kvasir": LGMSNET_TASKS["kvasir"]}
 SHOWN_2D, SHOWN_3D = ("IoU", "F1"), ("Dice", "IoU")
 _ablation = partial(Study, notebook="54_lgmsnet_ablations", framework="lgmsnet", ablation=True, shown=SHOWN_2D)
 
 LGMSNETS = {
     "lgmsnet": Study(
-        title="LGMSNet's Table 1: four 2-D sets",
-        published="lgmsnet_table01",
-        notebook="51_lgmsnet_2d_table",
-        framework="lgmsnet",
-        tasks=LGMSNET_TASKS,
-        shown=SHOWN_2D,
+        title="LGMSNet's Table 1: four 2-D sets", published="lgmsnet_table01", notebook="51_lgmsnet_2d_table",
+        framework="lgmsnet", tasks=LGMSNET_TASKS, shown=SHOWN_2D,
         rows={
             "U-Net": UNET,
             "Attention U-Net": Row({"model": "attention_unet"}),
@@ -79,43 +83,26 @@ LGMSNETS = {
             **{row: LIGHT[row] for row in ("UniRepLKNet", "RepViT-m3", "UNeXt", "TinyU-Net", "ERDUNet", "LGMSNet")},
             "M2SNet": M2SNET,
         },
-        small_rows=OURS,
-        small_tasks=("kvasir",),
+        small_rows=OURS, small_tasks=("kvasir",),
     ),
     "generalisation": Study(
-        title="LGMSNet's Table 2: unseen sets",
-        published="lgmsnet_table02",
-        notebook="52_generalisation",
-        framework="lgmsnet",
-        tasks=UNSEEN,
-        shown=SHOWN_2D,
-        rows={**LIGHT, "U-Net": UNET, "M2SNet": M2SNET},
-        small_rows=OURS,
-        small_tasks=("kvasir",),
+        title="LGMSNet's Table 2: unseen sets", published="lgmsnet_table02", notebook="52_generalisation",
+        framework="lgmsnet", tasks=UNSEEN, shown=SHOWN_2D, rows={**LIGHT, "U-Net": UNET, "M2SNet": M2SNET},
+        small_rows=OURS, small_tasks=("kvasir",),
     ),
     "btcv": Study(
-        title="LGMSNet's Table 3: abdominal organs, BTCV",
-        published="lgmsnet_table03",
-        notebook="53_lgmsnet_3d",
-        framework="volumes",
-        tasks={"btcv": BTCV},
-        shown=SHOWN_3D,
-        rows=ROWS_3D,
+        title="LGMSNet's Table 3: abdominal organs, BTCV", published="lgmsnet_table03", notebook="53_lgmsnet_3d",
+        framework="volumes", tasks={"btcv": BTCV}, shown=SHOWN_3D, rows=ROWS_3D,
     ),
     "volumes": Study(
-        title="Volumes that no table of the paper prints: Hippocampus, KiTS23",
-        published="",
-        notebook="53_lgmsnet_3d",
-        framework="volumes",
-        tasks=VOLUMES,
-        shown=SHOWN_3D,
+        title="Volumes that no table of the paper prints: Hippocampus, KiTS23", notebook="53_lgmsnet_3d",
+        framework="volumes", tasks=VOLUMES, shown=SHOWN_3D,
         rows={row: settings for row, settings in ROWS_3D.items() if isinstance(settings, Row)}
         | {"M2SNet in 3-D, wiring as released": _m2snet_3d()},
         small_rows=("LGMSNet", "M2SNet in 3-D", "U-Net in 3-D"),
     ),
     "blocks": _ablation(
-        title="LGMSNet's Table 6: its blocks in other networks",
-        published="lgmsnet_table06",
+        title="LGMSNet's Table 6: its blocks in other networks", published="lgmsnet_table06",
         tasks={name: LGMSNET_TASKS[name] for name in ("busi3", "isic2018", "kvasir")},
         rows={
             "TinyU-Net": TINYUNET,
@@ -124,9 +111,7 @@ LGMSNETS = {
             "TinyU-Net +GMS": UNKNOWN_BLOCKS,
             "TinyU-Net +GMS, gain over TinyU-Net": DIFFERENCE,
             "U-Net": UNET,
-            "U-Net +LMS": replace(
-                _from_scratch("classic_unet", lms=True), below_paper=_from_scratch("classic_unet", width=16, lms=True)
-            ),
+            "U-Net +LMS": _classic_unet(lms=True),
             "U-Net +LMS, gain over U-Net": DIFFERENCE,
             "U-Net +GMS": UNKNOWN_BLOCKS,
             "U-Net +GMS, gain over U-Net": DIFFERENCE,
@@ -134,46 +119,38 @@ LGMSNETS = {
         small_rows=("TinyU-Net", "TinyU-Net +LMS"),
     ),
     "lms_kernels": _ablation(
-        title="LGMSNet's Fig. 7: kernel sizes of LMS",
-        published="",
-        tasks={"kvasir": LGMSNET_TASKS["kvasir"]},
+        title="LGMSNet's Fig. 7: kernel sizes of LMS", tasks=KVASIR,
         rows={
-            "3, 3, 3, 3": _from_scratch("lgmsnet", kernels=(3, 3, 3, 3)),
-            "1, 3, 5, 7": _from_scratch("lgmsnet", kernels=(1, 3, 5, 7)),
-            "5, 5, 5, 5": _from_scratch("lgmsnet", kernels=(5, 5, 5, 5)),
+            "3, 3, 3, 3": _lgmsnet(kernels=(3, 3, 3, 3)),
+            "1, 3, 5, 7": _lgmsnet(kernels=(1, 3, 5, 7)),
+            "5, 5, 5, 5": _lgmsnet(kernels=(5, 5, 5, 5)),
             "3, 5, 7, 9": LGMSNET,
-            "7, 7, 7, 7": _from_scratch("lgmsnet", kernels=(7, 7, 7, 7)),
-            "9, 9, 9, 9": _from_scratch("lgmsnet", kernels=(9, 9, 9, 9)),
+            "7, 7, 7, 7": _lgmsnet(kernels=(7, 7, 7, 7)),
+            "9, 9, 9, 9": _lgmsnet(kernels=(9, 9, 9, 9)),
         },
         small_rows=("3, 3, 3, 3", "3, 5, 7, 9"),
     ),
     "gms_shares": _ablation(
-        title="LGMSNet's Fig. 7: the transformer's share of GMS",
-        published="",
-        tasks={"kvasir": LGMSNET_TASKS["kvasir"]},
+        title="LGMSNet's Fig. 7: the transformer's share of GMS", tasks=KVASIR,
         rows={
-            "transformer alone": _from_scratch("lgmsnet", share=1.0),
+            "transformer alone": _lgmsnet(share=1.0),
             "75 : 25": LGMSNET,
-            "50 : 50": _from_scratch("lgmsnet", share=0.5),
-            "25 : 75": _from_scratch("lgmsnet", share=0.25),
-            "convolution alone": _from_scratch("lgmsnet", share=0.0),
+            "50 : 50": _lgmsnet(share=0.5),
+            "25 : 75": _lgmsnet(share=0.25),
+            "convolution alone": _lgmsnet(share=0.0),
         },
         small_rows=("75 : 25", "convolution alone"),
     ),
     "lgmsnet_released": _ablation(
-        title="LGMSNet: paper against released code",
-        published="",
-        tasks={"kvasir": LGMSNET_TASKS["kvasir"]},
+        title="LGMSNet: paper against released code", tasks=KVASIR,
         rows={
             "network as released, trained as published": LGMSNET,
-            "network as the paper describes it": _from_scratch("lgmsnet", wiring="paper"),
-            "divided by 255 a second time": _from_scratch("lgmsnet", doubled_division=True),
+            "network as the paper describes it": _lgmsnet(wiring="paper"),
+            "divided by 255 a second time": _lgmsnet(doubled_division=True),
             "trained as the code trains on Kvasir": replace(
-                LGMSNET,
-                recipe=KVASIR_RECIPE | {"epochs": 300},
-                below_paper=replace(LGMSNET, recipe=KVASIR_RECIPE),
+                LGMSNET, recipe=KVASIR_RECIPE | {"epochs": 300}, below_paper=replace(LGMSNET, recipe=KVASIR_RECIPE)
             ),
         },
         small_rows=("network as released, trained as published", "network as the paper describes it"),
     ),
-}
+}  # fmt: skip

@@ -1,8 +1,9 @@
 """Every table of the M2SNet papers as a study."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from m2s.studies.run import Run
 from m2s.studies.study import DIFFERENCE, NOT_BUILT, NotRun, Row, Study, Task, published_only
 from m2s.studies.tasks import JOINT, TASKS
 
@@ -11,15 +12,8 @@ def _tasks(*names: str) -> dict[str, Task]:
     return {name: TASKS[name] for name in names}
 
 
-DEEP = (("deep_supervision", True),)
-
-
-def _msnet(**options: object) -> Row:
-    return Row({"model": "msnet", "options": tuple(options.items())})
-
-
-def _m2snet(**options: object) -> Row:
-    return Row({"model": "m2snet", "options": tuple(options.items())})
+def _network(model: str, **options: Any) -> Row:
+    return Row({"model": model, "options": tuple(options.items())})
 
 
 def _baseline(model: str, encoder: str | None = None) -> Row:
@@ -37,17 +31,10 @@ def _backbone(encoder: str, relative: str) -> Row:
     return replace(M2SNET.but(encoder=encoder), below_paper=M2SNET.but(encoder=relative))
 
 
-def _lossnet_times_ten(run: Run) -> Run:
-    return replace(run, lossnet_weight=10 * run.lossnet_weight)
-
-
-def _one_learning_rate(run: Run) -> Run:
-    return replace(run, recipe=replace(run.recipe, encoder_lr=run.recipe.lr))
-
-
 PAPER_PARTS = ("reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
 """Of the wiring, all but the filters."""
 
+_msnet, _m2snet = partial(_network, "msnet"), partial(_network, "m2snet")
 MSNET, M2SNET = _msnet(), _m2snet()
 NETWORKS: dict[str, Row | NotRun] = {
     "U-Net": _baseline("unet"),
@@ -80,41 +67,28 @@ FOUR_TASKS = _tasks("polyps", "videos", "lung", "covid", "breast")
 
 COMPARISONS = {
     "polyps": Study(
-        title="Table 1: image polyp segmentation",
-        published="m2snet_v1_table01",
-        notebook="20_polyp_table",
-        tasks=_tasks("polyps"),
-        rows=_rows(*GENERAL, "SFA", "PraNet", "MSNet", "M2SNet"),
+        title="Table 1: image polyp segmentation", published="m2snet_v1_table01", notebook="20_polyp_table",
+        tasks=_tasks("polyps"), rows=_rows(*GENERAL, "SFA", "PraNet", "MSNet", "M2SNet"),
         small_rows=("U-Net", "Attention U-Net", "PraNet", "MSNet", "M2SNet"),
     ),
     "videos": Study(
-        title="Table 2: video polyp segmentation",
-        published="m2snet_v1_table02",
-        notebook="21_video_table",
+        title="Table 2: video polyp segmentation", published="m2snet_v1_table02", notebook="21_video_table",
         tasks=_tasks("videos"),
         rows=_rows("U-Net", "U-Net++", "ResUNet++", "ACSNet", "PraNet", "PNS-Net", "MSNet", "M2SNet"),
         small_rows=("U-Net", "MSNet", "M2SNet"),
     ),
     "lung": Study(
-        title="Table 3: lung infection segmentation",
-        published="m2snet_v1_table03",
-        notebook="22_lung_table",
-        tasks=_tasks("lung", "covid"),
-        rows=_rows(*GENERAL, "Inf-Net", "BCS-Net", "MSNet", "M2SNet"),
+        title="Table 3: lung infection segmentation", published="m2snet_v1_table03", notebook="22_lung_table",
+        tasks=_tasks("lung", "covid"), rows=_rows(*GENERAL, "Inf-Net", "BCS-Net", "MSNet", "M2SNet"),
         small_rows=("U-Net", "Inf-Net", "MSNet", "M2SNet"),
     ),
     "breast": Study(
-        title="Table 4: breast ultrasound segmentation, four folds",
-        published="m2snet_v1_table04",
-        notebook="23_breast_table",
-        tasks=_tasks("breast"),
-        rows=_rows(*GENERAL, "SKU-Net", "NU-Net", "MSNet", "M2SNet"),
-        small_rows=("U-Net", "MSNet", "M2SNet"),
+        title="Table 4: breast ultrasound segmentation, four folds", published="m2snet_v1_table04",
+        notebook="23_breast_table", tasks=_tasks("breast"),
+        rows=_rows(*GENERAL, "SKU-Net", "NU-Net", "MSNet", "M2SNet"), small_rows=("U-Net", "MSNet", "M2SNet"),
     ),
     "oct": Study(
-        title="Table 5: layers of the retina, GOALS 2022",
-        published="m2snet_v1_table05",
-        notebook="24_oct_table",
+        title="Table 5: layers of the retina, GOALS 2022", published="m2snet_v1_table05", notebook="24_oct_table",
         tasks=_tasks("oct"),
         rows={
             **dict.fromkeys(
@@ -126,10 +100,8 @@ COMPARISONS = {
         },
     ),
     "frameworks": Study(
-        title="Table 7 (revised): two training frameworks",
-        published="m2snet_revised_table07",
-        notebook="26_frameworks",
-        tasks=FOUR_TASKS,
+        title="Table 7 (revised): two training frameworks", published="m2snet_revised_table07",
+        notebook="26_frameworks", tasks=FOUR_TASKS,
         rows={
             "nnU-Net": OTHER_FRAMEWORK,
             "M2SNet (MSNet framework)": M2SNET,
@@ -138,16 +110,11 @@ COMPARISONS = {
     ),
     "boundaries": Study(
         title="Table 8 (revised): boundary distances, printed as mm, ours in pixels",
-        published="m2snet_revised_table08",
-        notebook="27_boundaries",
-        tasks=FOUR_TASKS,
-        rows=_rows("PraNet", "PNS-Net", "Inf-Net", "NU-Net", "MSNet", "M2SNet"),
-        small_rows=("MSNet", "M2SNet"),
+        published="m2snet_revised_table08", notebook="27_boundaries", tasks=FOUR_TASKS,
+        rows=_rows("PraNet", "PNS-Net", "Inf-Net", "NU-Net", "MSNet", "M2SNet"), small_rows=("MSNet", "M2SNet"),
     ),
     "one_model": Study(
-        title="Table 9 (revised): one model for all tasks",
-        published="m2snet_revised_table09",
-        notebook="28_one_model",
+        title="Table 9 (revised): one model for all tasks", published="m2snet_revised_table09", notebook="28_one_model",
         tasks={"joint": JOINT},
         rows={
             **dict.fromkeys(
@@ -156,15 +123,14 @@ COMPARISONS = {
             "M2SNet": replace(M2SNET.but(encoder="convnext_base"), below_paper=M2SNET),
         },
     ),
-}
+}  # fmt: skip
+
+_ablation = partial(Study, tasks=FOUR_TASKS, ablation=True)
 
 ABLATIONS = {
-    "aggregation": Study(
-        title="Table 10 (revised): inter-layer aggregation and LossNet, on MSNet",
-        published="m2snet_revised_table10",
-        notebook="30_aggregation",
-        tasks=_tasks("polyps"),
-        ablation=True,
+    "aggregation": _ablation(
+        title="Table 10 (revised): inter-layer aggregation and LossNet, on MSNet", published="m2snet_revised_table10",
+        notebook="30_aggregation", tasks=_tasks("polyps"),
         # The printed figures of "+ L_f" are MSNet's in Table 1: the ablation is of the single-scale network.
         rows={
             "baseline": _msnet(orders=1).but(lossnet=None),
@@ -176,26 +142,18 @@ ABLATIONS = {
             "SU→AU": _msnet(unit="addition"),
         },
     ),
-    "losses": Study(
-        title="Table 11 (revised): loss functions",
-        published="m2snet_revised_table11",
-        notebook="31_losses",
-        tasks=FOUR_TASKS,
-        ablation=True,
+    "losses": _ablation(
+        title="Table 11 (revised): loss functions", published="m2snet_revised_table11", notebook="31_losses",
         rows={
             "M2SNet (LossNet)": M2SNET,
             "M2SNet (w/o LossNet)": M2SNET.but(lossnet=None),
             "M2SNet (w/o L_IoU & L_BCE)": M2SNET.but(loss_terms=()),
-            "M2SNet (w/o LossNet + deep supervision)": M2SNET.but(lossnet=None, options=DEEP),
-            "M2SNet (LossNet + deep supervision)": M2SNET.but(options=DEEP),
+            "M2SNet (w/o LossNet + deep supervision)": _m2snet(deep_supervision=True).but(lossnet=None),
+            "M2SNet (LossNet + deep supervision)": _m2snet(deep_supervision=True),
         },
     ),
-    "lossnets": Study(
-        title="Table 12 (revised): the network of LossNet",
-        published="m2snet_revised_table12",
-        notebook="32_lossnets",
-        tasks=FOUR_TASKS,
-        ablation=True,
+    "lossnets": _ablation(
+        title="Table 12 (revised): the network of LossNet", published="m2snet_revised_table12", notebook="32_lossnets",
         rows={
             "VGG-16": M2SNET.but(lossnet="vgg16", lossnet_weight=0.1),
             "ResNet-50": M2SNET.but(lossnet="resnet50", lossnet_weight=0.1),
@@ -204,12 +162,9 @@ ABLATIONS = {
         # Their weights are not in any installed package: a class sees networks with random weights.
         small={"lossnet_pretrained": False, "lossnet_resize": 64},
     ),
-    "kernels": Study(
-        title="Table 13 (revised): kernel scales and weights",
-        published="m2snet_revised_table13",
+    "kernels": _ablation(
+        title="Table 13 (revised): kernel scales and weights", published="m2snet_revised_table13",
         notebook="33_kernels",
-        tasks=FOUR_TASKS,
-        ablation=True,
         rows={
             "M2SNet (kernel scales 1)": MSNET,
             "M2SNet (kernel scales 1,3)": _m2snet(kernels=(1, 3)),
@@ -220,12 +175,9 @@ ABLATIONS = {
             "M2SNet (average kernel → Gaussian kernel)": _m2snet(filter="gaussian"),
         },
     ),
-    "styles": Study(
-        title="Table 14 (revised): multi-scale styles",
-        published="m2snet_revised_table14",
+    "styles": _ablation(
+        title="Table 14 (revised): multi-scale styles", published="m2snet_revised_table14",
         notebook="34_multiscale_styles",
-        tasks=FOUR_TASKS,
-        ablation=True,
         rows={
             "MSNet": MSNET,
             "M2SNet (ASPP)": _m2snet(style="aspp"),
@@ -236,12 +188,8 @@ ABLATIONS = {
             "M2SNet, gain over MSNet": DIFFERENCE,
         },
     ),
-    "backbones": Study(
-        title="Table 15 (revised): backbones",
-        published="m2snet_revised_table15",
-        notebook="35_backbones",
-        tasks=FOUR_TASKS,
-        ablation=True,
+    "backbones": _ablation(
+        title="Table 15 (revised): backbones", published="m2snet_revised_table15", notebook="35_backbones",
         rows={
             "M2SNet (Res2Net-50)": _backbone("res2net50d", "resnet10t"),
             "M2SNet (ConvNeXt-B)": _backbone("convnext_base", "convnext_atto"),
@@ -250,27 +198,24 @@ ABLATIONS = {
         # Random weights, so that a class can train the three kinds of encoder at all.
         small={"pretrained": False},
     ),
-    "released": Study(
-        title="Paper against released code",
-        published="",
-        notebook="36_paper_or_released",
-        tasks=_tasks("polyps"),
-        ablation=True,
+    "released": _ablation(
+        title="Paper against released code", notebook="36_paper_or_released", tasks=_tasks("polyps"),
         rows={
             "M2SNet (wiring as released, the rest as published)": M2SNET,
             "wiring of Eq. 2 and 3": _m2snet(wiring="paper"),
             "BCE weights cancelled": M2SNET.but(loss_form="written"),
-            "LossNet weighted ten times as much": replace(M2SNET, adjust=_lossnet_times_ten),
-            "one learning rate": replace(M2SNET, adjust=_one_learning_rate),
+            "LossNet weighted ten times as much": replace(
+                M2SNET, adjust=lambda run: replace(run, lossnet_weight=10 * run.lossnet_weight)
+            ),
+            "one learning rate": replace(
+                M2SNET, adjust=lambda run: replace(run, recipe=replace(run.recipe, encoder_lr=run.recipe.lr))
+            ),
             "normalisation of the released training": M2SNET.but(normalisation="released"),
         },
     ),
-    "wiring": Study(
-        title="Paper against released code: wiring and filters, part by part",
-        published="",
-        notebook="36_paper_or_released",
+    "wiring": _ablation(
+        title="Paper against released code: wiring and filters, part by part", notebook="36_paper_or_released",
         tasks=_tasks("polyps"),
-        ablation=True,
         rows={
             "wiring as released, one filter": MSNET,
             "wiring as released, filters as released": M2SNET,
@@ -286,4 +231,4 @@ ABLATIONS = {
         },
         small_rows=(),
     ),
-}
+}  # fmt: skip

@@ -13,11 +13,11 @@ class Profile:
     ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``lgmsnet`` and
     ``lgmsnet_ablation`` do the same for LGMSNet's tables, ``volumes`` trains everything in 3-D. ``epochs`` gives a task
     another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
-    ``volume_limits`` the training and test volumes,
-    ``folds`` the folds that are trained of a cross-validation (None: all). ``ablation_tasks`` are the tasks that
-    ablations are trained on (None: all that their table has). ``small`` profiles train the rows that a study names for
-    them, with its ``small`` settings. ``own_encoders`` gives rows the large encoders of their publications. ``batch``
-    runs share one process, since a short run takes no longer than starting Python.
+    ``volume_limits`` the training and test volumes, ``folds`` the folds that are trained of a cross-validation (None:
+    all). ``ablation_tasks`` are the tasks that ablations are trained on (None: all that their table has). ``small``
+    profiles train the rows that a study names for them, with its ``small`` settings. ``own_encoders`` gives rows the
+    large encoders of their publications. ``batch`` runs share one process, since a short run takes no longer than
+    starting Python.
 
     ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as LossNet, whose
     gradients are larger, 0.1 drives short trainings to all background (notebook 03); in longer ones on real images it
@@ -49,97 +49,59 @@ class Profile:
 
 
 LGMSNET = Recipe(
-    size=256,
-    epochs=500,
-    lr=0.02,
-    encoder_lr=0.002,
-    weight_decay=1e-4,
-    multiscale=False,
-    augment="lgmsnet",
-    optimizer="sgd",
-    schedule="poly",
-)
+    size=256, epochs=500, lr=0.02, encoder_lr=0.002, weight_decay=1e-4,
+    multiscale=False, augment="lgmsnet", optimizer="sgd", schedule="poly",
+)  # fmt: skip
 """LGMSNet's training in 2-D (its section 4.2). LGMSNet itself has no pretrained encoder; those of networks that are
 compared with it get a tenth of the rate, as in M2SNet's paper."""
 
 VOLUMES = Recipe(
-    size=96,
-    epochs=1000,
-    batch_size=2,
-    lr=1e-3,
-    encoder_lr=1e-3,
-    weight_decay=1e-5,
-    multiscale=False,
-    augment="volumes",
-    optimizer="adamw",
-    schedule="cosine",
-    warmup=50,
-)
+    size=96, epochs=1000, batch_size=2, lr=1e-3, encoder_lr=1e-3, weight_decay=1e-5,
+    multiscale=False, augment="volumes", optimizer="adamw", schedule="cosine", warmup=50,
+)  # fmt: skip
 """LGMSNet's training in 3-D as released (AdamW, warm-up, cosine; crops by :class:`m2s.data.CropSet`), but for two
 numbers, which the profile ``paper`` restores: the released code trains for 5000 epochs with batches of 1."""
 
 PROFILES = {
     "smoke": Profile(
         "tests: seconds, its scores mean nothing",
-        Recipe(size=64, epochs=2, batch_size=4),
-        Recipe(size=64, epochs=1, batch_size=4),
-        replace(LGMSNET, size=32, epochs=2, batch_size=4),
-        replace(LGMSNET, size=32, epochs=1, batch_size=4),
-        replace(VOLUMES, size=32, epochs=1, warmup=0),
-        encoder="test_efficientnet",
-        pretrained=False,
-        lossnet_resize=32,
-        train_limit=4,
-        test_limit=3,
-        volume_limits=(2, 1),
-        folds=2,
-        small=True,
-        batch=16,
+        recipe=Recipe(size=64, epochs=2, batch_size=4),
+        ablation=Recipe(size=64, epochs=1, batch_size=4),
+        lgmsnet=replace(LGMSNET, size=32, epochs=2, batch_size=4),
+        lgmsnet_ablation=replace(LGMSNET, size=32, epochs=1, batch_size=4),
+        volumes=replace(VOLUMES, size=32, epochs=1, warmup=0),
+        encoder="test_efficientnet", pretrained=False, lossnet_resize=32,
+        train_limit=4, test_limit=3, volume_limits=(2, 1), folds=2, small=True, batch=16,
     ),
     "lab": Profile(
         "a class on laptops, the default",
-        Recipe(size=96, epochs=6, batch_size=8),
-        Recipe(size=64, epochs=3, batch_size=8),
-        replace(LGMSNET, size=64, epochs=8, batch_size=4),
-        replace(LGMSNET, size=64, epochs=4, batch_size=4),
-        replace(VOLUMES, size=32, epochs=4, warmup=1),
+        recipe=Recipe(size=96, epochs=6, batch_size=8),
+        ablation=Recipe(size=64, epochs=3, batch_size=8),
+        lgmsnet=replace(LGMSNET, size=64, epochs=8, batch_size=4),
+        lgmsnet_ablation=replace(LGMSNET, size=64, epochs=4, batch_size=4),
+        volumes=replace(VOLUMES, size=32, epochs=4, warmup=1),
         epochs={"videos": 2, "joint": 2},
-        train_limit=48,
-        test_limit=16,
-        volume_limits=(16, 4),
-        folds=2,
-        small=True,
-        batch=6,
+        train_limit=48, test_limit=16, volume_limits=(16, 4), folds=2, small=True, batch=6,
     ),
     "full": Profile(
         "real data on a CPU or one small GPU",
-        Recipe(size=160, epochs=12),
-        Recipe(size=128, epochs=8),
-        replace(LGMSNET, size=128, epochs=30),
-        replace(LGMSNET, size=96, epochs=20),
-        replace(VOLUMES, size=32, epochs=20, batch_size=4, warmup=1),
+        recipe=Recipe(size=160, epochs=12),
+        ablation=Recipe(size=128, epochs=8),
+        lgmsnet=replace(LGMSNET, size=128, epochs=30),
+        lgmsnet_ablation=replace(LGMSNET, size=96, epochs=20),
+        volumes=replace(VOLUMES, size=32, epochs=20, batch_size=4, warmup=1),
         epochs={"lung": 20, "covid": 96, "oct": 96},
-        lossnet_weight=0.1,
-        seeds=(0, 1, 2),
+        lossnet_weight=0.1, seeds=(0, 1, 2),
     ),
     "paper": Profile(
         "the papers' own settings, for a GPU",
-        Recipe(),
-        Recipe(),
-        LGMSNET,
-        LGMSNET,
-        replace(VOLUMES, epochs=5000, batch_size=1),
+        recipe=Recipe(), ablation=Recipe(), lgmsnet=LGMSNET, lgmsnet_ablation=LGMSNET,
+        volumes=replace(VOLUMES, epochs=5000, batch_size=1),
         epochs={"lung": 200, "covid": 200, "breast": 100, "oct": 100},
-        encoder="res2net50d",
-        lossnet="vgg16",
-        lossnet_resize=224,
-        lossnet_weight=0.1,
-        ablation_tasks=None,
-        seeds=(0, 1, 2),
-        threads=8,
-        own_encoders=True,
+        encoder="res2net50d", lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1,
+        ablation_tasks=None, seeds=(0, 1, 2), threads=8, own_encoders=True,
     ),
-}
+}  # fmt: skip
 
 
 def find_profile(name: str) -> Profile:

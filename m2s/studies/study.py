@@ -72,16 +72,15 @@ class Framework:
     """How many training and test images of each set."""
 
 
+_OTHER_LOSS = {"loss_terms": (), "lossnet": None}
 FRAMEWORKS = {
     "m2snet": Framework(lambda p, ablation: p.ablation if ablation else p.recipe),
     "lgmsnet": Framework(
         lambda p, ablation: p.lgmsnet_ablation if ablation else p.lgmsnet,
-        {"loss_form": "bce_dice", "loss_terms": (), "lossnet": None, "watch": True},
+        _OTHER_LOSS | {"loss_form": "bce_dice", "watch": True},
     ),
     "volumes": Framework(
-        lambda p, ablation: p.volumes,
-        {"loss_form": "dice_ce", "loss_terms": (), "lossnet": None},
-        lambda p: p.volume_limits,
+        lambda p, ablation: p.volumes, _OTHER_LOSS | {"loss_form": "dice_ce"}, lambda p: p.volume_limits
     ),
 }
 
@@ -98,10 +97,10 @@ class Study:
     """
 
     title: str
-    published: str
     notebook: str
     tasks: dict[str, Task]
-    rows: Mapping[str, Row | NotRun] = field(default_factory=dict)
+    rows: Mapping[str, Row | NotRun]
+    published: str = ""
     ablation: bool = False
     framework: str = "m2snet"
     shown: tuple[str, ...] = ("mDice", "mIoU", "wFm", "Sm", "Em", "MAE")
@@ -128,9 +127,7 @@ class Study:
         return frozenset(published.load_table(self.published)["dataset"]) if self.published else frozenset()
 
     def beside(self, dataset: str) -> tuple[str, ...]:
-        """The printed sets by which a scored one is judged: of its name (without a number of images in brackets), or
-        else of its modality.
-        """
+        """The printed sets that judge a scored one: of its name (less a number in brackets), or else its modality."""
         if named := tuple(d for d in self.printed if d.partition(" (")[0] == dataset.partition(" (")[0]):
             return named
         modality = {theirs: CATALOGUE[ours.split(":")[0]].modality for ours, theirs in self.datasets.items()}
@@ -175,23 +172,14 @@ class Study:
         if task in p.epochs and not self.ablation:
             recipe = replace(recipe, epochs=p.epochs[task])
         train_limit, test_limit = framework.limits(p)
-        run = Run(
-            data=data_label(data),
-            model=changes["model"],
-            encoder=changes.get("encoder") or p.encoder,
-            recipe=recipe,
-            pretrained=p.pretrained,
-            num_classes=self.tasks[task].num_classes,
-            lossnet=p.lossnet,
-            lossnet_resize=p.lossnet_resize,
-            lossnet_weight=p.lossnet_weight,
-            train_limit=train_limit,
-            test_limit=test_limit,
-            threads=p.threads,
-            # In small profiles the many ablations are scored on what their tables print, and nothing else.
-            **self.tasks[task].sets(fold, self.printed if p.small and self.ablation else ()),
-        )
-        run = row.adjust(replace(run, **{key: value for key, value in changes.items() if key != "encoder"}))
+        settings: dict[str, Any] = dict(
+            data=data_label(data), recipe=recipe, pretrained=p.pretrained, num_classes=self.tasks[task].num_classes,
+            lossnet=p.lossnet, lossnet_resize=p.lossnet_resize, lossnet_weight=p.lossnet_weight,
+            train_limit=train_limit, test_limit=test_limit, threads=p.threads,
+        )  # fmt: skip
+        # In small profiles the many ablations are scored on what their tables print, and nothing else.
+        settings |= self.tasks[task].sets(fold, self.printed if p.small and self.ablation else ())
+        run = row.adjust(Run(**settings | changes | {"encoder": changes.get("encoder") or p.encoder}))
         if run.lossnet is None:  # a network without LossNet is the same run whatever LossNet would have been
             run = replace(run, lossnet_resize=None, lossnet_weight=0.1, lossnet_pretrained=True)
         return run

@@ -30,53 +30,38 @@ class Task:
         """
         chosen = [ours for ours, theirs in self.datasets.items() if theirs in scored] or self.datasets
         names = dict.fromkeys(label.split(":")[0] for label in chosen)
-        test_sets = (f"{name}/{self.splits[name]}" if name in self.splits else name for name in names)
-        return {
-            "train_sets": tuple(name.format(fold=fold) for name in self.train_sets),
-            "test_sets": tuple(name.format(fold=fold) for name in test_sets),
-        }
+        test_sets = [f"{name}/{self.splits[name]}" if name in self.splits else name for name in names]
+        both = {"train_sets": self.train_sets, "test_sets": test_sets}
+        return {which: tuple(name.format(fold=fold) for name in sets) for which, sets in both.items()}
 
 
 TASKS = {
     "polyps": Task(
-        "image polyps",
-        train_sets=("kvasir", "clinicdb"),
+        "image polyps", train_sets=("kvasir", "clinicdb"),
         datasets={
-            "colondb": "ColonDB",
-            "etis": "ETIS",
-            "kvasir": "Kvasir",
-            "cvc300": "CVC-300",
-            "clinicdb": "ClinicDB",
+            "colondb": "ColonDB", "etis": "ETIS", "kvasir": "Kvasir", "cvc300": "CVC-300", "clinicdb": "ClinicDB",
         },
     ),
     "videos": Task(
-        "video polyps",
-        train_sets=("cvc300tv", "cvc612v", "cvc612t"),
+        "video polyps", train_sets=("cvc300tv", "cvc612v", "cvc612t"),
         datasets={"cvc300tv": "CVC-300-TV", "cvc612v": "CVC-612-V", "cvc612t": "CVC-612-T"},
     ),
     "lung": Task("lung infection", train_sets=("lung",), datasets={"lung": "Lung infection"}),
     "covid": Task(
-        "lung infection, COVID-SemiSeg",
-        train_sets=("covidsemiseg",),
-        datasets={"covidsemiseg": "COVID-SemiSeg"},
+        "lung infection, COVID-SemiSeg", train_sets=("covidsemiseg",), datasets={"covidsemiseg": "COVID-SemiSeg"},
         extra=True,
     ),
     "breast": Task(
-        "breast tumours",
-        train_sets=("busi/fold{fold}-train",),
-        datasets={"busi": "BUSI"},
-        splits={"busi": "fold{fold}-test"},
-        folds=4,
+        "breast tumours", train_sets=("busi/fold{fold}-train",), datasets={"busi": "BUSI"},
+        splits={"busi": "fold{fold}-test"}, folds=4,
     ),
     "oct": Task(
-        "retinal layers",
-        train_sets=("goals",),
+        "retinal layers", train_sets=("goals",),
         datasets={"goals:RNFL": "GOALS RNFL", "goals:GCIPL": "GOALS GCIPL", "goals:choroid": "GOALS Choroid"},
         num_classes=4,
     ),
-}
+}  # fmt: skip
 """The four tasks of the papers, and Inf-Net's small public lung set, which anyone can get."""
-
 
 JOINT = Task(
     "polyps, lung infection and breast tumours at once",
@@ -89,13 +74,8 @@ JOINT = Task(
 
 def _thirds(name: str, title: str, printed: str) -> Task:
     """One of the three sets with three random 70/30 splits."""
-    return Task(
-        title,
-        train_sets=(f"{name}/lgmsnet{{fold}}-train",),
-        datasets={name: printed},
-        splits={name: "lgmsnet{fold}-test"},
-        folds=3,
-    )
+    splits = {name: "lgmsnet{fold}-test"}
+    return Task(title, (f"{name}/lgmsnet{{fold}}-train",), {name: printed}, splits, folds=3)
 
 
 LGMSNET_TASKS = {
@@ -123,37 +103,21 @@ UNSEEN = {
 EndoScene as CVC-300, here it is the 60 of them that PraNet's lists call so."""
 
 ORGANS = {
-    "spleen": "Spl",
-    "right kidney": "RKid",
-    "left kidney": "LKid",
-    "gallbladder": "Gall",
-    "oesophagus": "Eso",
-    "liver": "Liv",
-    "stomach": "Sto",
-    "aorta": "Aor",
-    "inferior vena cava": "IVC",
-    "portal and splenic veins": "Veins",
-    "pancreas": "Pan",
-}
+    "spleen": "Spl", "right kidney": "RKid", "left kidney": "LKid", "gallbladder": "Gall", "oesophagus": "Eso",
+    "liver": "Liv", "stomach": "Sto", "aorta": "Aor", "inferior vena cava": "IVC",
+    "portal and splenic veins": "Veins", "pancreas": "Pan",
+}  # fmt: skip
 VOLUMES = {
     "hippocampus": Task(
-        "hippocampus",
-        train_sets=("hippocampus",),
-        datasets={f"hippocampus:{part}": f"Hippocampus, {part}" for part in ("anterior", "posterior")},
+        "hippocampus", ("hippocampus",), {f"hippocampus:{c}": f"Hippocampus, {c}" for c in ("anterior", "posterior")},
         num_classes=3,
     ),
     "kits23": Task(
-        "kidneys, tumours and cysts",
-        train_sets=("kits23",),
-        datasets={f"kits23:{part}": f"KiTS23, {part}" for part in ("kidney", "tumour", "cyst")},
-        num_classes=4,
-        extra=True,
+        "kidneys, tumours and cysts", ("kits23",),
+        {f"kits23:{c}": f"KiTS23, {c}" for c in ("kidney", "tumour", "cyst")}, num_classes=4, extra=True,
     ),
-}
+}  # fmt: skip
 BTCV = Task(
-    "abdominal organs",
-    train_sets=("btcv",),
-    datasets={f"btcv:{ours}": f"BTCV {theirs}" for ours, theirs in ORGANS.items()},
-    num_classes=14,
-    extra=True,
-)
+    "abdominal organs", ("btcv",), {f"btcv:{ours}": f"BTCV {theirs}" for ours, theirs in ORGANS.items()},
+    num_classes=14, extra=True,
+)  # fmt: skip
