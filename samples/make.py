@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from pooch import file_hash
 
 from m2s.data import load_images
-from m2s.data.get.prepare import COLUMNS, hash_file
+from m2s.data.get.prepare import COLUMNS
 
 HERE = Path(__file__).resolve().parent
 SIDE, QUALITY = 320, 88
@@ -66,9 +67,9 @@ def line(name: str, image: str, file: Path, mask_file: Path, mask: np.ndarray, s
         "depth": depth,
         "split": split,
         "group": "",
-        "sha256": hash_file(HERE / name / file),
+        "sha256": file_hash(str(HERE / name / file)),
         "foreground": round(float(np.count_nonzero(mask)) / mask.size, 6),
-        "mask_sha256": hash_file(HERE / name / mask_file),
+        "mask_sha256": file_hash(str(HERE / name / mask_file)),
     }
 
 
