@@ -59,15 +59,10 @@ class ImageSet:
     def __add__(self, other: "ImageSet") -> "ImageSet":
         if self.made_up != other.made_up:
             raise InputError(f"cannot join made-up with real images ({self.name} and {other.name})")
-        return ImageSet(
-            name=f"{self.name}+{other.name}",
-            title=f"{self.title} and {other.title}",
-            split=self.split if self.split == other.split else f"{self.split}+{other.split}",
-            source=f"{self.source}; {other.source}",
-            made_up=self.made_up,
-            fingerprint=short_hash(self.fingerprint, other.fingerprint),
-            items=self.items + other.items,
-        )
+        name, title = f"{self.name}+{other.name}", f"{self.title} and {other.title}"
+        split = self.split if self.split == other.split else f"{self.split}+{other.split}"
+        source, fingerprint = f"{self.source}; {other.source}", short_hash(self.fingerprint, other.fingerprint)
+        return ImageSet(name, title, split, source, self.made_up, fingerprint, self.items + other.items)
 
 
 def short_hash(*parts: object) -> str:

@@ -138,26 +138,18 @@ def summary(images: ImageSet | Mapping[str, ImageSet], threshold: int = THRESHOL
         here = pairs[((pairs.split_a == a) & (pairs.split_b == b)) | ((pairs.split_a == b) & (pairs.split_b == a))]
         for kind, part in (("exact", here[here.kind == "exact"]), ("exact or near", here)):
             connected = groups(part)
-            rows.append(
-                {
-                    "within": a if a == b else f"{a} and {b}",
-                    "images": sizes[a] if a == b else sizes[a] + sizes[b],
-                    "kind": kind,
-                    "pairs": len(part),
-                    "groups": len(connected),
-                    "repeated": sum(map(len, connected)),
-                    "example": " = ".join(name for _, name in connected[0][:3]) if connected else "",
-                }
-            )
-    return pd.DataFrame(rows)
+            example = " = ".join(name for _, name in connected[0][:3]) if connected else ""
+            repeated = sum(map(len, connected))
+            within, count = (a, sizes[a]) if a == b else (f"{a} and {b}", sizes[a] + sizes[b])
+            rows.append((within, count, kind, len(part), len(connected), repeated, example))
+    return pd.DataFrame(rows, columns=["within", "images", "kind", "pairs", "groups", "repeated", "example"])
 
 
 def effect(scores: pd.DataFrame, pairs: pd.DataFrame, split: str, metric: str = "mDice") -> pd.DataFrame:
     """What repeated images do to the mean score of a test set.
 
-    Args:
-        scores: a row per image with its name in ``image``, as in a run's ``scores.csv`` (of one data set).
-        pairs: what :func:`leaks` found; ``split`` is the name that the scored images have there.
+    ``scores`` has a row per image, with its name in ``image``, as in a run's ``scores.csv`` (of one data set).
+    ``pairs`` is what :func:`leaks` found, and ``split`` the name that the scored images have there.
 
     Returns:
         A row per way to count: ``counted``, ``images``, ``mean``, and ``change`` against all images.

@@ -42,4 +42,5 @@ def load_images(
         order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
         pairs = [pairs[i] for i in sorted(order[:limit])]
     sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
-    return ImageSet(name, entry.title, split, source, False, short_hash(name, *sizes), tuple(pairs))
+    fingerprint = short_hash(name, *sizes)
+    return ImageSet(name, entry.title, split, source, made_up=False, fingerprint=fingerprint, items=tuple(pairs))

@@ -84,7 +84,8 @@ def make_phantoms(entry: DataSet, split: str, limit: int | None, seed: int) -> I
     fingerprint = short_hash(painter.VERSION, seed, *name, *astuple(painter.STYLES[entry.name]), *counts.items())
     items = tuple(item for part, count in counts.items() for item in _make_items(entry, part, count, seed))
     source = f"made-up images in the manner of {entry.title}, seed {seed}"
-    return ImageSet(entry.name, f"{entry.title} (made-up)", split, source, True, fingerprint, items)
+    title = f"{entry.title} (made-up)"
+    return ImageSet(entry.name, title, split, source, made_up=True, fingerprint=fingerprint, items=items)
 
 
 def _make_items(entry: DataSet, split: str, count: int, seed: int) -> Iterator[Phantom]:

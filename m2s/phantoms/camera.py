@@ -27,7 +27,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Overlay:
-    """What covers the scene: the border's grey, the kind of inset, and whether there is writing."""
+    """What covers the scene: the border's grey, the kind of inset and its box, and whether there is writing."""
 
     grey: float
     inset: str

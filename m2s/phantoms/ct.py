@@ -34,9 +34,8 @@ class Style:
 STYLES = {
     "lung": Style(((352, 352), (384, 384)), (0.92, 1.1), False, (0.01, 0.5), (0.0, 0.5), (0.01, 0.045)),
     "covidsemiseg": Style(
-        ((376, 296), (400, 336), (432, 352), (352, 320)), (1.2, 1.4), True, (0.02, 0.65), (0.3, 1.0), (0.02, 0.06)
-    ),
-}
+        ((376, 296), (400, 336), (432, 352), (352, 320)), (1.2, 1.4), True, (0.02, 0.65), (0.3, 1.0), (0.02, 0.06)),
+}  # fmt: skip
 
 
 def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tuple[Array, Array]:
@@ -49,7 +48,6 @@ def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tupl
     chest = 1 - (x / F4(1.02)) ** 2 - (y / F4(0.82)) ** 2
     lungs, hilum = _lungs(rng, x, y)
     image = _body(rng, x, y, chest, lungs)
-
     inside = step(lungs, -0.03, 0.03)
     lung = F4(rng.uniform(0.08, 0.24)) + F4(0.025) * noise(rng, shape, 5, 3)
     lung += F4(rng.uniform(0.0, 0.22)) * step(y, -0.1, 0.75)  # the lung that lies below is denser
@@ -65,7 +63,6 @@ def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tupl
     lung = lung + (F4(rng.uniform(0.75, 0.95)) - lung) * vessels
     lung = lung * (1 - airways)
     image = image + (lung - image) * inside
-
     grain = F4(rng.uniform(*style.grain))
     image += grain * noise(rng, shape, shape[0] / 2.2)
     soft = np.asarray(Image.fromarray(image).resize((shape[1] // 2, shape[0] // 2), Image.Resampling.BOX))
@@ -91,9 +88,8 @@ def _lungs(rng: np.random.Generator, x: Array, y: Array) -> tuple[Array, list[tu
         field = _ellipse(x, y, side * rng.uniform(0.47, 0.5), rng.uniform(-0.02, 0.04), a, b)
         fields.append(np.minimum(field, F4(6) * (side * x - F4(0.05))))
         hilum.append((side * rng.uniform(0.16, 0.22), rng.uniform(0.0, 0.12)))
-    heart = _ellipse(
-        x, y, rng.uniform(0.05, 0.16), rng.uniform(-0.3, -0.12), 0.16 + 0.3 * low, rng.uniform(0.26, 0.34) + 0.1 * low
-    )
+    at_x, at_y = rng.uniform(0.05, 0.16), rng.uniform(-0.3, -0.12)
+    heart = _ellipse(x, y, at_x, at_y, 0.16 + 0.3 * low, rng.uniform(0.26, 0.34) + 0.1 * low)
     spine = _ellipse(x, y, 0, rng.uniform(0.5, 0.56), 0.18, 0.24)
     middle = _ellipse(x, y, 0, 0.05, rng.uniform(0.1, 0.17), 0.62)
     return np.minimum(np.maximum(*fields), -np.maximum(np.maximum(heart, spine), middle)), hilum

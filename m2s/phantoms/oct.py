@@ -59,7 +59,6 @@ def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tupl
     light = np.asarray(LIGHT, F4) * np.exp(rng.normal(0, 0.13, len(LIGHT))).astype(F4)
     light[0] = rng.uniform(*style.background)
     image = light[label]
-
     below = np.maximum(rows - edges[0], 0) / h
     image *= 1 + F4(0.12) * noise(rng, size, 4, 2)
     grain = noise(rng, size, 16, 2) * F4(0.07)
@@ -76,9 +75,8 @@ def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tupl
     image *= np.clip(gain, 0.35, 1.6) * (1 - deep * (1 - shadow)) * np.exp(-below * F4(rng.uniform(0.0, 1.8)))
     image += light[0] * F4(0.8) * (label > 8)  # the floor of the detector
     if rng.random() < 0.5:  # haze in the vitreous, as bright as a layer
-        haze = noise(rng, size, 5, 3) + F4(2) * np.exp(
-            -((below + rows / h - F4(rng.uniform(0.05, 0.3))) ** 2) / F4(0.01)
-        )
+        haze = noise(rng, size, 5, 3)
+        haze = haze + F4(2) * np.exp(-((below + rows / h - F4(rng.uniform(0.05, 0.3))) ** 2) / F4(0.01))
         image += F4(rng.uniform(0.05, 0.25)) * step(haze, 1.2, 2.5) * (label == 0)
     if rng.random() < 0.6:  # the vitreous' own membrane
         veil = edges[0] - F4(h) * (F4(rng.uniform(0.02, 0.08)) + F4(0.02) * _line(rng, w, 3, ring=False))
@@ -110,9 +108,8 @@ def _edges(rng: np.random.Generator, w: int, style: Style) -> Array:
         humps = np.exp(-(((x - F4(0.27 + turn)) / F4(0.1)) ** 2)) + np.exp(-(((x - F4(0.73 + turn)) / F4(0.1)) ** 2))
         layers[0] *= F4(0.35 + 0.35 * loss) + F4(1.0 * loss) * humps + F4(0.07) * _line(rng, w, 10, ring)
         layers[1] *= F4(rng.uniform(0.65, 1.1)) * (F4(1.1) - F4(0.3) * humps)
-        layers[8] *= F4(rng.uniform(0.6, 1.5)) * (
-            1 + F4(0.18) * _line(rng, w, 3, ring) + F4(0.05) * _line(rng, w, 14, ring)
-        )
+        mean = F4(rng.uniform(0.6, 1.5))
+        layers[8] *= mean * (1 + F4(0.18) * _line(rng, w, 3, ring) + F4(0.05) * _line(rng, w, 14, ring))
     else:
         side = rng.choice([-1, 1])
         pit = np.exp(-(((x - F4(rng.uniform(0.42, 0.58))) / F4(rng.uniform(0.09, 0.14))) ** 2))

@@ -24,7 +24,7 @@ class Style:
     """The manner of one data set."""
 
     sizes: tuple[tuple[int, int], ...]
-    """Height and width, one of which is drawn by whoever calls :func:`paint`."""
+    """Heights and widths, of which the caller of :func:`paint` draws one."""
     share: tuple[float, float, float]
     """Part of the picture that is lesion: median, lowest, highest."""
     share_spread: float
@@ -132,9 +132,8 @@ def _lesion(
     ragged = F4(rng.uniform(0.02, 0.22)) * noise(rng, size, min(60, 5 / radius), 3, 0.6)
     squared = squared * np.exp(ragged)
     inside, rho = squared < 1, np.sqrt(np.maximum(squared, 0))
-    soft = np.clip(
-        F4(rng.uniform(0.03, 0.3)) * (1 + F4(0.6) * noise(rng, size, 1.5)), 0.02, 0.4
-    )  # fades here and there
+    soft = F4(rng.uniform(0.03, 0.3)) * (1 + F4(0.6) * noise(rng, size, 1.5))  # fades here and there
+    soft = np.clip(soft, 0.02, 0.4)
     edge = np.clip((1 - rho) / soft * F4(0.5) + F4(0.5), 0, 1)
     alpha = edge * edge * (3 - 2 * edge)
     # Colour in patches: shades of brown, one darker part, a paler (regressed) or a red one.

@@ -20,7 +20,7 @@ class Style:
     """The manner of one data set."""
 
     sizes: tuple[tuple[int, int], ...]
-    """Height and width, one of which is drawn by whoever calls :func:`paint`."""
+    """Heights and widths, of which the caller of :func:`paint` draws one."""
     color: tuple[float, float, float]
     """Mean RGB of the lit wall, 0 to 1."""
     spread: float

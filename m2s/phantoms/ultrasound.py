@@ -23,7 +23,7 @@ class Style:
     organ: str
     """``"breast"`` or ``"thyroid"``."""
     sizes: tuple[tuple[int, int], ...]
-    """Height and width, one of which is drawn by whoever calls :func:`paint`."""
+    """Heights and widths, of which the caller of :func:`paint` draws one."""
     share: tuple[float, float, float]
     """Part of the picture that is tumour: median, lowest, highest."""
     share_spread: float
@@ -88,9 +88,8 @@ class Scan(Ground):
 
 def paint(rng: np.random.Generator, size: tuple[int, int], style: Style) -> tuple[Array, Array]:
     """One image, uint8 (H, W, 3) with three equal channels, and its mask, uint8 (H, W): 1 is tumour or nodule."""
-    scan = Scan(
-        *plane(size), np.zeros(size, F4), np.full(size, rng.uniform(*style.depth_loss), F4), noise(rng, size, 1.3, 3)
-    )
+    loss = np.full(size, rng.uniform(*style.depth_loss), F4)
+    scan = Scan(*plane(size), np.zeros(size, F4), loss, noise(rng, size, 1.3, 3))
     visible = _field_of_view(rng, scan, style.sector)
     home = {"breast": _breast, "thyroid": _thyroid}[style.organ](rng, scan)
     mask = np.zeros(size, bool)
@@ -156,9 +155,8 @@ def _breast(rng: np.random.Generator, scan: Scan) -> Array:
         spot = ((scan.x - F4(rng.uniform(-1, 1))) / F4(rng.uniform(0.08, 0.5))) ** 2
         high = (scan.y - F4(rng.uniform(-0.9, 0.0))) / F4(0.08)
         scan.loss += F4(rng.uniform(0.5, 3.5)) * np.exp(-spot - high * high + F4(0.3) * scan.bend)
-    return (
-        (scan.depth > tops[0] + 0.06) & (scan.depth < min(0.75, tops[2] + 0.1)) & (abs(scan.x) < scan.x.max() * F4(0.8))
-    )
+    deep_enough = (scan.depth > tops[0] + 0.06) & (scan.depth < min(0.75, tops[2] + 0.1))
+    return deep_enough & (abs(scan.x) < scan.x.max() * F4(0.8))
 
 
 def _thyroid(rng: np.random.Generator, scan: Scan) -> Array:
@@ -179,9 +177,8 @@ def _thyroid(rng: np.random.Generator, scan: Scan) -> Array:
     scan.echo += (gland - scan.echo) * step(1 - lobe, -0.06, 0.06)
     scan.echo += F4(rng.uniform(0.08, 0.2)) * _line(lobe - 1, 0.1) * step(noise(rng, shape, 3), -0.8, 0.8)
     if across:
-        _windpipe(
-            rng, scan, (side * aspect * rng.uniform(0.95, 1.15), rng.uniform(-0.2, 0.15)), rng.uniform(0.35, 0.55)
-        )
+        middle = side * aspect * rng.uniform(0.95, 1.15), rng.uniform(-0.2, 0.15)
+        _windpipe(rng, scan, middle, rng.uniform(0.35, 0.55))
         _vessel(rng, scan, (-side * aspect * rng.uniform(0.7, 0.9), rng.uniform(-0.1, 0.4)), rng.uniform(0.12, 0.24))
     elif rng.random() < 0.5:
         scan.echo -= F4(0.35) * _line(scan.depth - F4(rng.uniform(0.7, 0.9)) - F4(0.04) * scan.bend[0], 0.05)
@@ -221,9 +218,8 @@ def _tumour(
     irregular, radius = kind == "irregular", np.sqrt(4 * share * shape[1] / shape[0] / np.pi)
     wide = np.exp(rng.uniform(-0.2, 0.1) if irregular else rng.uniform(0.0, 0.3))
     at = at[0], max(at[1], 0.8 * radius - 0.88)  # below the skin
-    squared = blob(
-        rng, Ground(scan.x / F4(wide), scan.y * F4(wide)), (at[0] / wide, at[1] * wide), share, everywhere, 0.15
-    )
+    flat = Ground(scan.x / F4(wide), scan.y * F4(wide))
+    squared = blob(rng, flat, (at[0] / wide, at[1] * wide), share, everywhere, 0.15)
     if irregular:  # lobes and spikes
         rough = np.exp(F4(rng.uniform(0.1, 0.35)) * noise(rng, shape, min(50, 3 / radius), 2, 0.7))
         squared = np.maximum(squared * rough, squared - 1)  # but no islands far off

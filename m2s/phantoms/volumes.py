@@ -111,7 +111,6 @@ def _ct(rng: np.random.Generator, size: tuple[int, int, int], style: Style) -> t
     spine = (x / F4(0.13)) ** 2 + ((y + F4(0.45)) / F4(0.15)) ** 2 + F4(0.1) * wobble
     image[spine < 1] = 250
     image[(spine > 0.6) & (spine < 1)] = 500
-
     mask = np.zeros(size, np.uint8)
     contrast, shift = rng.uniform(0.3, 1.2), rng.normal(0, 0.04, 3)
     for organ in style.organs:
@@ -157,7 +156,6 @@ def _mri(rng: np.random.Generator, size: tuple[int, int, int]) -> tuple[Array, A
     image = np.where(stem + F4(0.15) * folds < 1, F4(0.83), image)
     leaves = F4(0.62) + F4(0.14) * np.sin(F4(rng.uniform(22, 30)) * (z + x * F4(rng.uniform(0.6, 1.2)) + bend))
     image = np.where((y < F4(-0.3) - F4(0.5) * z) & (x > -0.1) & (z < -0.2), leaves, image)  # the cerebellum
-
     t = (y - F4(shift[1] - 0.05)) / F4(0.72)  # -1 at the tail's end, 1 at the head's
     path_z = F4(-0.02 + shift[0]) - F4(rng.uniform(0.36, 0.5)) * t + bend
     path_x = F4(-0.12 + shift[2]) + F4(0.2) * t + F4(rng.uniform(-0.1, 0.2)) * (1 - t * t) + np.flip(bend, 1)
@@ -172,7 +170,6 @@ def _mri(rng: np.random.Generator, size: tuple[int, int, int]) -> tuple[Array, A
     image = np.where(body, F4(rng.uniform(0.52, 0.6)) + F4(0.05) * smooth(rng, size, 10), image)
     cut = F4(shift[1] + rng.uniform(0.0, 0.12)) + F4(0.15) * (z - path_z)
     mask = np.where(body, np.where(y > cut, 1, 2), 0).astype(np.uint8)
-
     image = gaussian_filter(image, 0.55, truncate=2)
     image = image * (1 + F4(0.08) * smooth(rng, size, 2)) + F4(0.02) * smooth(rng, size, 20)
     image += rng.standard_normal(size, dtype=F4) * F4(rng.uniform(0.02, 0.05))

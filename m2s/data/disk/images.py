@@ -96,10 +96,7 @@ def read_mask(path: str | Path, classes: int = 1, colors: tuple[Color, ...] = ()
     channel counts, and what is transparent is background. A mask that holds only 0 and 1 is taken as it is.
 
     Several classes: with ``colors`` (of class 0, 1, …) each pixel must have one of these; without, the file holds the
-    indices themselves.
-
-    Raises:
-        InputError: this is no whole image, or it holds another colour or index.
+    indices themselves. Another colour or index is an ``InputError``.
     """
     values = read_values(path)
     if colors:

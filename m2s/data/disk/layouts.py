@@ -39,12 +39,8 @@ Splits = dict[str, list[str]]
 def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[FilePair | VolumePair], str]:
     """The image–mask pairs of a split, in the order of its list, and a line that says where they were found.
 
-    A set that this package has prepared comes first, then the layouts as distributed.
-
-    Raises:
-        NotFound: the set is not in ``root``.
-        InputError: no such folder, a wrong layout, images without masks or masks without images, or a split of which
-            not every image is there.
+    A set that this package has prepared comes first, then the layouts as distributed. ``NotFound`` says that the set is
+    not in ``root``, any other ``InputError`` that it is not whole or lies in a wrong layout.
     """
     if not root.is_dir():
         raise InputError(f"no such folder: {root}; give the folder that holds the data sets, or 'phantom'")
@@ -123,11 +119,8 @@ def _find_pranet_folders(entry: DataSet, root: Path) -> list[Path]:
     return [folder for folder in (train, test) if folder]
 
 
-# All other sets, as their authors distribute them.
-
-
 def _find_distributed(entry: DataSet, root: Path) -> tuple[Pairs, Splits, str]:
-    """All images of a set by name, their splits, and where they were found."""
+    """All images of a set as its authors distribute it, by name, their splits, and where they were found."""
     root_name = plain_name(root.resolve().name)
     own = find_own_folder(entry, root) or (root if root_name in plain_names(entry) else None)
     # A root without any set's name may hold the set's files directly, as some archives do.

@@ -30,10 +30,6 @@ def fetch_file(download: Download, folder: Path) -> Path:
     """The file in ``folder``, downloaded if it is not there yet; its hash is right or, where none is known, noted.
 
     After an error nothing is left but, of a cut connection, the partial file with which the next call goes on.
-
-    Raises:
-        InputError: the file that is there has the wrong hash, or the folder cannot be made.
-        RunError: the file cannot be had.
     """
     target = folder / download.file
     if target.exists():

@@ -40,11 +40,7 @@ def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = Fals
     """Prepare the source ``name`` below ``root``: from what lies there as distributed, else from its downloads.
 
     ``urls`` are links that a person took from the set's page, for a set that has no fixed ones; with ``part`` an
-    incomplete set is taken as well.
-
-    Raises:
-        InputError: something must be done by hand first, which is printed.
-        RunError: a download failed.
+    incomplete set is taken as well. Where something must be done by hand first, that is printed.
     """
     source = find_source(name)
     missing = [n for n in list_sets(name) if not is_prepared(n, root)]

@@ -40,9 +40,6 @@ def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = Fa
     A set that is already there is left as it is. All is written under a temporary name, which one rename makes the
     set: after an error or a kill there is no half set, and the next call starts again. The number of images must be
     the published one, or one that is known and explained; ``part`` takes what is there.
-
-    Raises:
-        InputError: the set is not in ``source``, is not whole, or cannot be written.
     """
     entry, root, source = find_set(name), Path(root).expanduser(), Path(source).expanduser()
     target, partial = root / name, root / f".{name}.partial"
@@ -139,8 +136,8 @@ def _write_pair(item, folder: Path, stem: str, volumetric: bool) -> dict[str, ob
         file = folder / "images" / f"{stem}.nii.gz"
         affine = nib.as_closest_canonical(nib.load(item.image)).affine
         whole = image.astype(np.int16)
-        _save_volume(whole if np.array_equal(whole, image) else image, affine, file)
-        _save_volume(values, affine, mask)
+        for path, voxels in ((file, whole if np.array_equal(whole, image) else image), (mask, values)):
+            nib.save(nib.Nifti1Image(voxels.transpose(2, 1, 0), affine), path)
     else:
         extension = _find_extension(item.image)
         file = folder / "images" / f"{stem}{extension or '.png'}"
@@ -175,10 +172,6 @@ def _find_extension(path: Path) -> str:
             return {"PNG": ".png", "JPEG": ".jpg"}.get(picture.format, "") if plain else ""
     except OSError:
         return ""  # a TIFF of ClinicDB's kind, which another library reads
-
-
-def _save_volume(values: np.ndarray, affine: np.ndarray, path: Path) -> None:
-    nib.save(nib.Nifti1Image(values.transpose(2, 1, 0), affine), path)
 
 
 def find_problems(name: str, root: str | Path) -> list[str]:

@@ -36,11 +36,8 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpack ``archive`` into one new folder inside ``folder``, and return that.
 
     The new folder has the name of the archive's own single top folder, or else the archive's. macOS's debris
-    (``__MACOSX``, ``._*``, ``.DS_Store``) is left out. After an error nothing is left.
-
-    Raises:
-        InputError: no whole archive, one that writes outside its folder or holds links, or a name that is taken.
-        RunError: it cannot be written.
+    (``__MACOSX``, ``._*``, ``.DS_Store``) is left out. After an error (an ``InputError`` of the archive, a ``RunError``
+    of the disk) nothing is left.
     """
     _refuse_others(archive)
     stem = archive.name[: -max(len(s) for s in SUFFIXES if archive.name.lower().endswith(s))]

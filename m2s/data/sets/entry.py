@@ -94,7 +94,6 @@ class DataSet:
     note: str = ""
     """Where sources differ, or what else one should know before counting."""
     source: Source = field(default_factory=Source)
-    """How to get it."""
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -2,19 +2,18 @@
 
 from m2s.data.sets.entry import ARCHIVES, RESEARCH, DataSet, Source
 
-_ZENODO = "https://zenodo.org/record/3757476"
-
 LUNG = (
     DataSet(
         name="lung", title="COVID-19 CT, two public sets merged", modality="lung CT", classes=("infection",),
         size="512×512 and 630×630", counts={"train": 894, "test": 383}, rule="folders", expected={"all": 1277},
-        home=_ZENODO, licence="each of the two sets has its own, see their pages; cite both",
+        home="https://zenodo.org/record/3757476",
+        licence="each of the two sets has its own, see their pages; cite both",
         citation="COVID-19 CT segmentation dataset, https://medicalsegmentation.com/COVID19/ (2020); Ma et al., "
         "COVID-19 CT Lung and Infection Segmentation Dataset, Zenodo 3757476 (2020)",
         layout="lung/{train,test}/{images,masks}", folders=("COVID-19-CT", "LungInfection"),
         note="neither the 1,277 slices that the paper took by uniform sampling nor its split into 894 and 383 are "
         "published as lists",
-        source=Source(page=f"https://medicalsegmentation.com/COVID19/ and {_ZENODO}", steps=(
+        source=Source(page="https://medicalsegmentation.com/COVID19/ and https://zenodo.org/record/3757476", steps=(
             "Download the images and infection masks of both (100 slices and nine volumes there, 20 volumes here)",
             "The papers publish neither which 1,277 slices they took nor which 894 are for training: cut your own "
             "slices, and put them as PNG into {folder}/COVID-19-CT/train and .../test, in images and masks each",

@@ -12,7 +12,6 @@ PRANET = Source(
     ),
     provides=("kvasir", "clinicdb", "colondb", "cvc300", "etis"),
 )
-"""PraNet's archives, which hold all five sets."""
 
 POLYPS = (
     DataSet(

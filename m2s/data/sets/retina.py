@@ -2,12 +2,6 @@
 
 from m2s.data.sets.entry import ARCHIVES, DataSet, Source
 
-_NR206 = (
-    (0, 0, 0), (255, 0, 0), (128, 128, 0), (255, 255, 0), (0, 128, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255),
-    (255, 0, 255),
-)  # fmt: skip
-"""Background, then the layers in their order from the vitreous down, as measured on six images."""
-
 RETINA = (
     DataSet(
         name="goals", title="GOALS 2022", modality="OCT", classes=("RNFL", "GCIPL", "choroid"),
@@ -28,7 +22,11 @@ RETINA = (
     ),
     DataSet(
         name="nr206", title="NR206", modality="OCT", classes=("NFL", "GCL+IPL", "INL", "OPL", "ONL", "IS", "OS", "RPE"),
-        colors=_NR206, size="750×500", parts=("train", "val", "test"), rule="folders", expected={"all": 206},
+        colors=(  # background, then the layers in their order from the vitreous down, as measured on six images
+            (0, 0, 0), (255, 0, 0), (128, 128, 0), (255, 255, 0), (0, 128, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255),
+            (255, 0, 255),
+        ),
+        size="750×500", parts=("train", "val", "test"), rule="folders", expected={"all": 206},
         home="", licence="not known to us", citation="",
         layout="NR206/{train,val,test}/{images,masks}", folders=("NR206-sample",),
         note="nine colours, the background and eight layers; the files carry no key, so the layers are named by their "
