@@ -10,9 +10,9 @@ from m2s.metrics.pairs import check_pair
 
 
 def boundary(
-    prediction: np.ndarray, mask: np.ndarray, spacing: float | Sequence[float] | None = None, threshold: float = 0.5
+    prediction: np.ndarray, mask: np.ndarray, spacing: float | Sequence[float] | None = None
 ) -> dict[str, float]:
-    """ASD and HD95 of one prediction, taken as p > threshold of the map as predicted; less is better.
+    """ASD and HD95 of one pair as :func:`m2s.metrics.pairs.check_pair` takes it, at p > 0.5; less is better.
 
     The border of an area is its pixels with a neighbour (left, right, above, below) outside of it or of the image.
     With D the distances from each border pixel of the prediction to the nearest one of the mask, and D' the other way:
@@ -24,28 +24,20 @@ def boundary(
     95), but faster. Where the mask or the prediction is empty there is no border, hence no distance: both
     are NaN. A mean that leaves them out flatters a network that finds nothing; look at Dice and at their number.
 
-    Args:
-        prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
-        mask: (H, W), bool, or 0 and 1, or 0 and 255.
-        spacing: size of a pixel, one number or (height, width), for instance in mm. Without it the result is in pixels
-            of the mask, so the same error counts more in a larger picture.
-
-    Raises:
-        InputError: shapes that differ, values outside these ranges.
+    ``spacing`` is the size of a pixel, one number or (height, width), for instance in mm. Without it the result is in
+    pixels of the mask, so the same error counts more in a larger picture.
     """
     p, g = check_pair(prediction, mask)
-    there, back = (_border(area) * (1 if spacing is None else spacing) for area in (p > threshold, g))
+    there, back = (_border(area) * (1 if spacing is None else spacing) for area in (p > 0.5, g))
     if not len(there) or not len(back):
         return {"ASD": float("nan"), "HD95": float("nan")}
     distances = KDTree(back).query(there)[0], KDTree(there).query(back)[0]
-    return {
-        "ASD": float(np.concatenate(distances).mean()),
-        "HD95": float(max(np.quantile(d, 0.95) for d in distances)),
-    }
+    largest = max(np.quantile(one_way, 0.95) for one_way in distances)
+    return {"ASD": float(np.concatenate(distances).mean()), "HD95": float(largest)}
 
 
 def edge_distance(prediction: np.ndarray, mask: np.ndarray) -> float:
-    """MED, the mean Euclidean distance of the edges of one layer, in pixels; less is better.
+    """MED, the mean Euclidean distance of the edges of one layer, bool (H, W) each, in pixels; less is better.
 
     A layer has an upper and a lower edge in each column: its first and its last row there. MED is the mean, over the
     columns and both edges, of the distance between predicted and true edge in the same column. A layer that is moved by
@@ -54,10 +46,6 @@ def edge_distance(prediction: np.ndarray, mask: np.ndarray) -> float:
 
     A column is left out unless both have the layer in it (Dice counts what is missing there); NaN where there is no
     such column. A stray spot above or below a layer is taken for its edge.
-
-    Args:
-        prediction: (H, W) bool, the layer as predicted.
-        mask: (H, W) bool, the true layer.
     """
     p, g = np.asarray(prediction, bool), np.asarray(mask, bool)
     both = p.any(0) & g.any(0)

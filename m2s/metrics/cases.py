@@ -13,18 +13,9 @@ from m2s.metrics.overlap import overlap
 def case_scores(probabilities: np.ndarray, mask: np.ndarray, classes: Sequence[str]) -> list[tuple[str, dict]]:
     """The scores of one image: (what to append to the data set's name, score by metric), an entry for each class.
 
-    One class: one entry, with nothing to append: the released convention's columns, ``overlap``, ``boundary``, and
-    F1 and IoU of LGMSNet's convention.
-    Several: an entry for each, called ``":RNFL"`` and so on, with the columns of ``layer_scores``.
-
-    Args:
-        probabilities: (H, W) for one class, else (1 + classes, H, W), the background first, as
-            :func:`m2s.runs.predict.predict` gives them.
-        mask: (H, W), class indices, 0 the background.
-        classes: the names of the classes, without the background.
-
-    Raises:
-        InputError: shapes, values or numbers of classes that do not agree.
+    One class, ``probabilities`` (H, W): one entry, with nothing to append: the released convention's columns,
+    ``overlap``, ``boundary``, and F1 and IoU of LGMSNet's convention. Several: an entry for each, called ``":RNFL"``
+    and so on, with the columns of :func:`layer_scores`, whose arguments and errors are the same.
     """
     if len(classes) == 1:
         lgmsnet = score(probabilities, mask, "lgmsnet")
@@ -41,8 +32,7 @@ def layer_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[str
 
     Args:
         prediction: (H, W) class indices, or (1 + classes, H, W) probabilities or logits, the background first.
-        mask: (H, W), class indices, 0 the background.
-        classes: the names of the classes, without the background.
+        mask: (H, W), class indices, 0 the background, which ``classes`` do not name.
 
     Raises:
         InputError: shapes, values or numbers of classes that do not agree.

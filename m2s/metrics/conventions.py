@@ -34,20 +34,12 @@ SMOOTH = 1e-5
 
 
 def score(prediction: np.ndarray, mask: np.ndarray, convention: str = "released") -> dict[str, float]:
-    """The scores of one prediction.
-
-    Args:
-        prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels (255 is probability 1).
-        mask: (H, W), bool, or 0 and 1, or 0 and 255.
-        convention: a name in ``CONVENTIONS``.
+    """The scores of one pair as :func:`m2s.metrics.pairs.check_pair` takes it, by a name in ``CONVENTIONS``.
 
     Returns:
         "released" mDice, mIoU, wFm, Sm, Em, MAE (the columns of Table 1 of the M2SNet paper); "pranet" the same and
         meanEm; "lgmsnet" Dice, IoU, precision, recall; "monai" Dice, IoU. Em of "pranet" is the largest over the
         thresholds of this one image; over a data set it needs one threshold for all, see ``evaluate``.
-
-    Raises:
-        InputError: unknown convention, shapes that differ, values outside the ranges above.
     """
     if convention not in CONVENTIONS:
         raise unknown("convention", convention, CONVENTIONS)
@@ -62,22 +54,14 @@ def curves(prediction: np.ndarray, mask: np.ndarray) -> pd.DataFrame:
     p, g = check_pair(prediction, mask)
     p = _min_max(p)
     columns = salient.sweep_overlap(p, g) | {"Em": salient.measure_alignment(p, g)[1]}
-    falling = pd.DataFrame(columns, index=pd.Index(np.arange(255, -1, -1) / 255, name="threshold"))
-    return falling.sort_index()
+    return pd.DataFrame(columns, index=pd.Index(np.arange(255, -1, -1) / 255, name="threshold")).sort_index()
 
 
 def evaluate(cases: Iterable[tuple[str, np.ndarray, np.ndarray]], convention: str = "released") -> pd.DataFrame:
-    """One row per case: its name and its ``score``.
+    """One row per case (name, prediction, mask): its name and its ``score``; an error names the case as well.
 
     Under "pranet" Em is taken at one threshold for all cases, the one with the largest mean over them, as PraNet's
     script does. The mean of each image's own largest Em is higher.
-
-    Args:
-        cases: (name, prediction, mask), the arrays as for ``score``.
-        convention: a name in ``CONVENTIONS``.
-
-    Raises:
-        InputError: as for ``score``; the message names the case.
     """
     rows, em = [], []
     for name, prediction, mask in cases:
@@ -100,10 +84,9 @@ def summary(table: pd.DataFrame) -> pd.Series:
 
 def report(table: pd.DataFrame) -> str:
     """The summary as a small aligned table: n, then every metric to three digits."""
-    cells = {"n": str(len(table))} | {name: f"{value:.3f}" for name, value in summary(table).items()}
-    widths = [max(len(name), len(value)) for name, value in cells.items()]
-    lines = (cells.keys(), cells.values())
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    columns = [("n", str(len(table))), *((name, f"{value:.3f}") for name, value in summary(table).items())]
+    aligned = [[cell.rjust(max(map(len, column))) for cell in column] for column in columns]
+    return "\n".join(map("  ".join, zip(*aligned, strict=True)))
 
 
 def _released(p: np.ndarray, g: np.ndarray) -> dict[str, float]:
@@ -137,10 +120,10 @@ def _pranet(p: np.ndarray, g: np.ndarray) -> dict[str, float]:
 
 def _lgmsnet(p: np.ndarray, g: np.ndarray) -> dict[str, float]:
     shares = compare_areas(p > 0.5, g)
-    iou = shares["Jaccard"]
-    if not g.any():  # the other three are 0 then, even where nothing is predicted
-        shares = dict.fromkeys(shares, 0.0)
-    return {"Dice": shares["Dice"], "IoU": iou, "precision": shares["Precision"], "recall": shares["Recall"]}
+    dice, iou, precision, recall, _ = shares.values()
+    if not g.any():  # these are 0 then, even where nothing is predicted
+        dice = precision = recall = 0.0
+    return {"Dice": dice, "IoU": iou, "precision": precision, "recall": recall}
 
 
 def _monai(p: np.ndarray, g: np.ndarray) -> dict[str, float]:

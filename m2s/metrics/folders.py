@@ -17,15 +17,8 @@ def evaluate_folders(
 ) -> pd.DataFrame:
     """``evaluate`` for a folder of prediction maps and a folder of masks, paired by file name without extension.
 
-    Predictions are resized (bilinear) to their mask's size, masks are cut at 127 of 255 (or are 0 and 1 already).
-
-    Args:
-        predictions, masks: the two folders.
-        convention: a name of :data:`m2s.metrics.conventions.CONVENTIONS`.
-        partial: score only the images that have both, where some masks have no prediction.
-
-    Returns:
-        A row per image.
+    Predictions are resized (bilinear) to their mask's size, masks are cut at 127 of 255 (or are 0 and 1 already). With
+    ``partial`` only the images that have both are scored, where some masks have no prediction.
 
     Raises:
         InputError: no such folder, no images, names that do not pair, a file that is not an image, an unknown

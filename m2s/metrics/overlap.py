@@ -6,17 +6,10 @@ from m2s.metrics.pairs import check_pair
 
 
 def overlap(prediction: np.ndarray, mask: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
-    """Dice, Jaccard, Precision, Recall and Specificity of one prediction, as fractions.
+    """The fractions of :func:`compare_areas` of one pair as :func:`m2s.metrics.pairs.check_pair` takes it.
 
     The papers' script for these columns is not released. Taken here is p > threshold of the map as predicted, without
     the min-max normalisation of :func:`m2s.metrics.conventions.score`: an answer that nothing is there stays one.
-
-    Args:
-        prediction: (H, W), probabilities as float in [0, 1], or bool, or uint8 grey levels.
-        mask: (H, W), bool, or 0 and 1, or 0 and 255.
-
-    Raises:
-        InputError: shapes that differ, values outside these ranges.
     """
     p, g = check_pair(prediction, mask)
     return compare_areas(p > threshold, g)

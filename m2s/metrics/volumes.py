@@ -9,17 +9,9 @@ from m2s.metrics.overlap import compare_areas
 
 
 def volume_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Dice and IoU, as fractions, of each class of one volume; the background is left out.
+    """Dice and IoU, as fractions, of each class of a volume of class indices (D, H, W) but 0, the background.
 
     A class that the mask does not have is NaN, which means leave out (the convention of MONAI).
-
-    Args:
-        prediction: (D, H, W), class indices.
-        mask: (D, H, W), class indices, 0 the background.
-        classes: the names of the classes, without the background.
-
-    Raises:
-        InputError: shapes that differ.
     """
     if prediction.shape != mask.shape:
         raise InputError(f"the prediction is {prediction.shape} and the mask {mask.shape}: they must be of one size")
@@ -27,8 +19,6 @@ def volume_scores(prediction: np.ndarray, mask: np.ndarray, classes: Sequence[st
     for index, name in enumerate(classes, start=1):
         true = mask == index
         shares = compare_areas(prediction == index, true)
-        scores[name] = {
-            "Dice": shares["Dice"] if true.any() else np.nan,
-            "IoU": shares["Jaccard"] if true.any() else np.nan,
-        }
+        dice, iou = (shares["Dice"], shares["Jaccard"]) if true.any() else (np.nan, np.nan)
+        scores[name] = {"Dice": dice, "IoU": iou}
     return scores
