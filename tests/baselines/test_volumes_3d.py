@@ -56,8 +56,8 @@ def test_a_training_step(make):
     ids=["unetr", "swin_unetr", "uxnet"],
 )
 def test_features(body, channels, strides):
-    with torch.device("meta"):
-        features = body()(torch.empty(1, 1, 64, 96, 128))
+    with torch.no_grad():  # MONAI's windows are not made for the device "meta"
+        features = body()(torch.zeros(1, 1, 64, 96, 128))
     assert [tuple(f.shape) for f in features] == [
         (1, c, 64 // s, 96 // s, 128 // s) for c, s in zip(channels, strides, strict=True)
     ]
