@@ -2,10 +2,10 @@
 
 from importlib.resources import files
 
-import numpy as np
 import pytest
 
 from m2s import data
+from m2s.data.sets.breast import TWINS, make_busi_folds
 from m2s.data.sets.rules import split_clips, split_fifth
 
 CATALOGUE = data.CATALOGUE
@@ -14,27 +14,6 @@ BUSI = [
     for kind in ("benign", "malignant", "normal")
     for i in range(1, CATALOGUE["busi"].expected[kind] + 1)
 ]
-TWINS = ("benign (433)", "malignant (145)")  # the same picture in two classes
-
-
-def make_busi_folds(names: list[str], folds: int = 4, seed: int = 0) -> list[list[str]]:
-    """The rule that made the shipped lists: the test images of each fold, from the names of all images of BUSI.
-
-    Each class is shuffled by ``seed``, and the three stacks are dealt like cards, one after the other: so folds and
-    classes differ by one image at most. Then the twin picture changes places with the first of its class, so that
-    both copies are in one fold. Patients are not known, so other images of one patient may be in two folds.
-    """
-    rng = np.random.default_rng(seed)
-    deck: list[str] = []
-    for kind in ("benign", "malignant", "normal"):
-        stack = sorted((n for n in names if n.startswith(kind)), key=lambda n: (len(n), n))
-        deck += [stack[i] for i in rng.permutation(len(stack))]
-    dealt = [deck[k::folds] for k in range(folds)]
-    here, there = (next(fold for fold in dealt if twin in fold) for twin in TWINS)
-    if here is not there:
-        other = next(n for n in here if n.startswith("malignant"))
-        here[here.index(other)], there[there.index(TWINS[1])] = TWINS[1], other
-    return [sorted(fold, key=lambda n: (n.split()[0], len(n), n)) for fold in dealt]
 
 
 @pytest.mark.parametrize("name", [n for n, e in CATALOGUE.items() if e.lists])
