@@ -37,24 +37,15 @@ PAPER_PARTS = ("reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
 _msnet, _m2snet = partial(_network, "msnet"), partial(_network, "m2snet")
 MSNET, M2SNET = _msnet(), _m2snet()
 NETWORKS: dict[str, Row | NotRun] = {
-    "U-Net": _baseline("unet"),
-    "U-Net++": _baseline("unetpp"),
-    "Attention U-Net": _baseline("attention_unet"),
-    "ResUNet++": _from_scratch("resunetpp"),
-    "UTNet": _baseline("utnet"),
+    "U-Net": _baseline("unet"), "U-Net++": _baseline("unetpp"), "Attention U-Net": _baseline("attention_unet"),
+    "ResUNet++": _from_scratch("resunetpp"), "UTNet": _baseline("utnet"),
     # Below the paper's size the profile's encoder, then a small transformer.
     "TransUNet": replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet")),
-    "SFA": _baseline("sfa"),
-    "ACSNet": _baseline("acsnet"),
-    "PraNet": _baseline("pranet"),
-    "PNS-Net": NOT_BUILT,
-    "Inf-Net": _baseline("infnet"),
-    "BCS-Net": _baseline("bcsnet"),
-    "SKU-Net": _from_scratch("skunet"),
-    "NU-Net": _from_scratch("nunet"),
-    "MSNet": MSNET,
-    "M2SNet": M2SNET,
-}
+    "SFA": _baseline("sfa"), "ACSNet": _baseline("acsnet"), "PraNet": _baseline("pranet"), "PNS-Net": NOT_BUILT,
+    "Inf-Net": _baseline("infnet"), "BCS-Net": _baseline("bcsnet"),
+    "SKU-Net": _from_scratch("skunet"), "NU-Net": _from_scratch("nunet"),
+    "MSNet": MSNET, "M2SNet": M2SNET,
+}  # fmt: skip
 
 
 def _rows(*names: str) -> dict[str, Row | NotRun]:
@@ -63,6 +54,7 @@ def _rows(*names: str) -> dict[str, Row | NotRun]:
 
 GENERAL = ("U-Net", "U-Net++", "Attention U-Net", "UTNet", "TransUNet")
 OTHER_FRAMEWORK = published_only("trained by nnU-Net, an extra of this project (notebook 26)")
+OTHER_TEAM = published_only("a team of the challenge")
 FOUR_TASKS = _tasks("polyps", "videos", "lung", "covid", "breast")
 
 COMPARISONS = {
@@ -91,12 +83,10 @@ COMPARISONS = {
         title="Table 5: layers of the retina, GOALS 2022", published="m2snet_v1_table05", notebook="24_oct_table",
         tasks=_tasks("oct"),
         rows={
-            **dict.fromkeys(
-                ("LaTIM", "OPTIMA-MUW", "WRMT", "Miracle-boyi", "SZUMed", "MedicalExplorer", "AUTOMATE", "SJMED"),
-                published_only("a team of the challenge"),
-            ),
+            **dict.fromkeys(("LaTIM", "OPTIMA-MUW", "WRMT", "Miracle-boyi", "SZUMed"), OTHER_TEAM),
+            **dict.fromkeys(("MedicalExplorer", "AUTOMATE", "SJMED"), OTHER_TEAM),
             "IIAU-Segmentors": M2SNET,  # the authors' entry
-            "Vision Wise": published_only("a team of the challenge"),
+            "Vision Wise": OTHER_TEAM,
         },
     ),
     "frameworks": Study(
@@ -104,8 +94,7 @@ COMPARISONS = {
         notebook="26_frameworks", tasks=FOUR_TASKS,
         rows={
             "nnU-Net": OTHER_FRAMEWORK,
-            "M2SNet (MSNet framework)": M2SNET,
-            "M2SNet (nnU-Net framework)": OTHER_FRAMEWORK,
+            "M2SNet (MSNet framework)": M2SNET, "M2SNet (nnU-Net framework)": OTHER_FRAMEWORK,
         },
     ),
     "boundaries": Study(

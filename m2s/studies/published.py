@@ -41,12 +41,12 @@ def wide_table(table: str = "m2snet_v1_table01", metrics: Sequence[str] | None =
     ``metrics`` keeps the named metrics only. Raises InputError for an unknown table or metric.
     """
     frame = _printed(table)
-    known = list(frame["metric"].unique())
+    known = frame["metric"].unique()
     for metric in metrics or ():
         if metric not in known:
             raise unknown(f"metric of {table}", metric, known)
     if metrics is not None:
-        frame = frame[frame["metric"].isin(list(metrics))]
+        frame = frame[frame["metric"].isin(metrics)]
     spread = frame["spread"].where(frame["spread"] == "", " ± " + frame["spread"])
     mark = (frame["doubt"] != "").map({True: " ?", False: ""})
     text = (frame["value"] + spread + mark).where(frame["value"] != "", "")

@@ -80,5 +80,4 @@ def split_of(name: str, default: str) -> tuple[str, str]:
 
 def _changed(settings: Run | Recipe) -> dict[str, object]:
     """The fields that differ from their defaults: a field added later, with a default, leaves old keys as they are."""
-    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    return {f.name: values[f.name] for f in fields(settings) if values[f.name] != f.default}
+    return {f.name: value for f in fields(settings) if (value := getattr(settings, f.name)) != f.default}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from m2s.data.sets import CATALOGUE
@@ -34,11 +34,6 @@ class NotRun:
         return f"{self.status}: {self.reason}"
 
 
-def published_only(reason: str) -> NotRun:
-    """A row that this project does not run."""
-    return NotRun(Status.PUBLISHED, reason)
-
-
 @dataclass(frozen=True)
 class Row:
     """A row that is run: what it changes of the profile's run.
@@ -58,6 +53,7 @@ class Row:
         return replace(self, changes=self.changes | changes)
 
 
+published_only = partial(NotRun, Status.PUBLISHED)
 DIFFERENCE = published_only("a difference of two other rows")
 NOT_BUILT = published_only("this network is not built here")
 
