@@ -33,10 +33,7 @@ class Book(Results):
     failures = draw_failures
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
-        """Write :meth:`table`, or a part of it, into the folder ``tables``: as CSV, Markdown and LaTeX.
-
-        ``name`` is the files' name, by default the notebook's.
-        """
+        """Write :meth:`table`, or a part, as CSV, Markdown and LaTeX into ``tables``, named as the notebook by default."""
         title = f"{self.study.title}, and ours{' on made-up images' * self.made_up} (profile {self.profile})"
         write_table(table, self.folder / "tables", name or self.study.notebook, title, self.settings())
 
@@ -82,6 +79,6 @@ class Book(Results):
             figures.made_up(fig)
         folder = self.folder / ("notebooks" if patients and not made_up else "figures")
         used = {f"{d['name']}/{d['split']}": d["fingerprint"] for record in self.records() for d in record["data"]}
-        used |= {f"{image_set.name}/{image_set.split}": image_set.fingerprint for image_set in images}
+        used |= figures.fingerprints(*images)
         figures.save(fig, folder / name, used, profile=self.profile, data=data_label(self.data))
         plt.show()

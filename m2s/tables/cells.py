@@ -22,13 +22,8 @@ REPRINTS = {
 KEYS = ["row", "dataset", "metric"]
 OURS = ["ours", "sd", "seeds", "seed_list", "images", "data", "status", "reason", "runs"]
 LOWER_IS_BETTER = ("MAE", "ASD", "HD95", "MED", "FLOPs_G", "Params_M")
-COSTS = (
-    "25_efficiency.csv",
-    "34_multiscale_styles_cost.csv",
-    "51_lgmsnet_2d_table_cost.csv",
-    "53_lgmsnet_3d_cost.csv",
-)
-"""What four notebooks count and time, in the folder of tables: parameters, multiply-adds and speed need no run."""
+COSTS = ("25_efficiency.csv", "34_multiscale_styles_cost.csv", "51_lgmsnet_2d_table_cost.csv", "53_lgmsnet_3d_cost.csv")
+"""What four notebooks count and time, as CSV in the folder of tables: parameters, multiply-adds, speed need no run."""
 EXTRA = "no paper prints this"
 
 
@@ -116,29 +111,21 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
     The columns of :func:`m2s.studies.published.load_table`, the ``name`` of the table before them, and those of
     :func:`compare`. What the two versions of M2SNet both print is in both tables, with the same measurement beside it.
     """
-    printed = pd.concat(
-        [published.load_table(name).assign(name=name) for name in published.list_tables()], ignore_index=True
-    )
+    printed = pd.concat([published.load_table(name).assign(name=name) for name in published.list_tables()])
     covered = []
     for name, study in STUDIES.items():
         opened = Results.of(name, profile, data, results)
         covered += [compare(opened)[[*KEYS, *OURS]].assign(name=table) for table in _reprints(study.published)]
     table = printed.merge(pd.concat(covered), on=["name", *KEYS], how="left", validate="one_to_one")
-    uncovered = {
-        "status": Status.NOT_RUN,
-        "reason": "not run: no study covers this cell",
-        "seed_list": "",
-        "data": "",
-        "runs": "",
-    }
-    table = table.fillna(uncovered | {"seeds": 0, "images": 0}).astype({"seeds": int, "images": int})
+    uncovered = {"status": Status.NOT_RUN, "reason": "not run: no study covers this cell", "seeds": 0, "images": 0}
+    uncovered |= dict.fromkeys(("seed_list", "data", "runs"), "")
+    table = table.fillna(uncovered).astype({"seeds": int, "images": int})
     costs = [opened.folder / "tables" / name for name in COSTS]
     if parts := [pd.read_csv(path) for path in costs if path.is_file()]:
         counted = pd.concat(parts).dropna(subset="ours").set_index(["table", "row", "metric"])
         cells = pd.MultiIndex.from_frame(table[["name", "row", "metric"]])
         here = cells.isin(counted.index)
-        values = counted.loc[cells[here], ["ours", "reason"]].to_numpy()
-        table.loc[here, ["ours", "reason"]] = values
+        table.loc[here, ["ours", "reason"]] = counted.loc[cells[here], ["ours", "reason"]].to_numpy()
         table.loc[here, "status"] = Status.MEASURED
         table["ours"] = table["ours"].astype(float)
     return table[["name", *table.columns.drop("name")]]
@@ -156,41 +143,29 @@ def _measured(
         missing = record["missing"].get(name, f"{record['key']} was not scored on this set: delete its record")
         return pd.DataFrame(dtype=float), {"reason": f"not run: {missing}"}
     here, images = scored[0][0], min(len(scores) for _, scores in scored)
-    means = pd.DataFrame(
-        [
-            {"fold": " ".join(_fold(run)), "seed": run.recipe.seed}
-            | scores.drop(columns=["dataset", "image"]).mean().to_dict()
-            for run, scores in scored
-        ]
-    )
-    folds, seeds = (list(dict.fromkeys(of(run) for run in runs)) for of in (_fold, lambda run: run.recipe.seed))
-    done = list(dict.fromkeys(_fold(run) for run, _ in scored))
+    means = pd.DataFrame([scores.mean(numeric_only=True) for _, scores in scored])
+    folds, done = ({run.train_sets for run in some} for some in (runs, [run for run, _ in scored]))
+    seeds, trained = ({run.recipe.seed for run in some} for some in (runs, [run for run, _ in scored]))
     notes = ["made-up images, not the paper's data"] if here.data == "phantom" else []
     if (ours := _settings(here)) != (papers := _settings(paper)):
         notes.append(f"here {ours}; profile paper: {papers}")
-    if images < CATALOGUE[name].counts.get(_test_split(here, name), images):
+    # The set may be one that the run was scored on in earlier days.
+    split = dict(split_of(test_set, "test") for test_set in here.test_sets).get(name, "test")
+    if images < CATALOGUE[name].counts.get(split, images):
         notes.append(f"{images} test images")
     if len(folds) > 1:
         notes.append(f"mean and spread over {len(done)} folds" + (f" of {len(folds)} so far" if done != folds else ""))
-    if (trained := means["seed"].nunique()) < len(seeds):
-        notes.append(f"{trained} of {len(seeds)} seeds so far")
-    return means.groupby("fold" if len(done) > 1 else "seed").mean(numeric_only=True), {
-        "seeds": trained,
-        "seed_list": " ".join(map(str, sorted(means["seed"].unique()))),
+    if len(trained) < len(seeds):
+        notes.append(f"{len(trained)} of {len(seeds)} seeds so far")
+    lines = [" ".join(run.train_sets) if len(done) > 1 else run.recipe.seed for run, _ in scored]
+    return means.groupby(np.array(lines)).mean(), {
+        "seeds": len(trained),
+        "seed_list": " ".join(map(str, sorted(trained))),
         "images": images,
         "status": Status.MEASURED,
         "reason": "; ".join(notes) or "the settings of the profile paper",
         "runs": " ".join(run.key for run, _ in scored),
     }
-
-
-def _test_split(run: Run, name: str) -> str:
-    """The split of a data set that a run is tested on; the set may be one that it was scored on in earlier days."""
-    return dict(split_of(test_set, "test") for test_set in run.test_sets).get(name, "test")
-
-
-def _fold(run: Run) -> tuple[str, ...]:
-    return run.train_sets
 
 
 def _reprints(name: str) -> set[str]:

@@ -80,13 +80,9 @@ def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
     rows = [row for row, finished in results.finished.items() if finished]
     parts = []
     for row, other in combinations(rows, 2):
-        gap = find_gaps(results, row, other, metric).dropna(subset="paper").reset_index()
-        behind = gap["paper"] < 0
-        low, high = gap["low"].copy(), gap["high"].copy()
-        gap["row"], gap["other"] = np.where(behind, other, row), np.where(behind, row, other)
-        gap["low"], gap["high"] = np.where(behind, -high, low), np.where(behind, -low, high)
-        gap[["paper", "difference"]] = gap[["paper", "difference"]].where(~behind, -gap[["paper", "difference"]])
-        parts.append(gap[gap["paper"] > 0])  # a printed tie orders nothing
+        gap = find_gaps(results, row, other, metric).reset_index().assign(row=row, other=other)
+        ahead, behind = gap[gap["paper"] > 0], gap[gap["paper"] < 0]  # a printed tie orders nothing
+        parts.append(pd.concat([ahead, turn_pairs(behind)]).sort_index())
     columns = ["dataset", "row", "other", "paper", "beside", "difference", "low", "high", "images", "verdict"]
     if not parts:
         return pd.DataFrame(columns=columns)
@@ -94,6 +90,12 @@ def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
     table["verdict"] = np.select([table["low"] > 0, table["high"] < 0], ["holds", "reversed"], "undecided")
     table.loc[table["images"] < ENOUGH, "verdict"] = "undecided"
     return table[columns]
+
+
+def turn_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The same pairs of rows, the second of each first."""
+    turned = pairs.rename(columns={"row": "other", "other": "row", "low": "high", "high": "low"})
+    return turned.assign(**{name: -turned[name] for name in ("paper", "difference", "low", "high")})
 
 
 def describe_ordering(results: Results, metric: str = "mDice") -> str:
@@ -105,14 +107,12 @@ def describe_ordering(results: Results, metric: str = "mDice") -> str:
         return f"{study.title}, {metric}: {what}, so nothing can be said of the paper's ordering."
     counts = pairs["verdict"].value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
     seeds = [len({run.recipe.seed for run, *_ in runs}) for runs in finished.values()]
-    if counts["holds"] and not counts["reversed"]:
-        answer = "The paper's ordering holds as far as our runs decide it"
-    elif counts["reversed"] and not counts["holds"]:
-        answer = "The paper's ordering does not hold in our runs, as far as they decide it"
-    elif counts["reversed"]:
-        answer = "The paper's ordering holds in part"
-    else:
-        answer = "Our runs do not decide the paper's ordering"
+    answer = {
+        (True, False): "The paper's ordering holds as far as our runs decide it",
+        (False, True): "The paper's ordering does not hold in our runs, as far as they decide it",
+        (True, True): "The paper's ordering holds in part",
+        (False, False): "Our runs do not decide the paper's ordering",
+    }[counts["holds"] > 0, counts["reversed"] > 0]
     images = "made-up images, which say nothing of the paper" if results.made_up else "real images"
     few = f" Sets of fewer than {ENOUGH} images decide nothing." if (pairs["images"] < ENOUGH).any() else ""
     once = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
@@ -139,15 +139,9 @@ def bootstrap_pairs(
     both. This leaves out what training again with another seed would change, and that frames of one video are not
     independent: the true uncertainty is larger.
 
-    Args:
-        a, b: scores as :func:`m2s.runs.store.load_scores` gives them (dataset, image, metrics), of the same images.
-
-    Returns:
-        A row per data set: ``images``, ``difference`` (mean of a − b), ``low`` and ``high`` (95 % percentile interval),
-        ``share`` (of the draws with a above b; draws of a tie count half).
-
-    Raises:
-        InputError: the metric is unknown, there is no image, or the images differ.
+    ``a`` and ``b`` are scores as :func:`m2s.runs.store.load_scores` gives them. Returns a row per data set: ``images``,
+    ``difference`` (mean of a − b), ``low`` and ``high`` (95 % percentile interval), ``share`` (of the draws with a
+    above b; draws of a tie count half). Raises InputError for an unknown metric, no image, or images that differ.
     """
     for scores in (a, b):
         if metric not in scores:

@@ -17,8 +17,12 @@ from matplotlib.ticker import LogFormatter, ScalarFormatter
 from m2s import figures
 from m2s.studies.study import Status
 from m2s.tables.cells import LOWER_IS_BETTER
+from m2s.tables.comparisons import turn_pairs
 
-OURS, PAPER = figures.PALETTE["blue"], {"color": "white", "markeredgecolor": "black", "linestyle": "none"}
+OURS = figures.PALETTE["blue"]
+PAPER = {"marker": "D", "color": "white", "markeredgecolor": "black", "linestyle": "none"}
+PAPERS = {False: "the paper's", True: "the paper's, on the real sets"}
+"""What legends call the paper's, by whether ours are about made-up images."""
 VERDICTS = {"holds": figures.PALETTE["blue"], "reversed": figures.PALETTE["vermilion"], "undecided": "0.6"}
 
 
@@ -55,8 +59,7 @@ def draw_bars(
         fig.suptitle(f"{made_up}{columns[0]}", fontsize="medium")
     legend = {"ours": plt.Rectangle((0, 0), 1, 1, color=OURS)}
     if cells["paper"].notna().any():
-        who = "the paper's, on the real sets" if (cells["data"] == "made-up").any() else "the paper's"
-        legend[who] = plt.Line2D([], [], marker="D", markersize=4, **PAPER)
+        legend[PAPERS[(cells["data"] == "made-up").any()]] = plt.Line2D([], [], markersize=4, **PAPER)
     fig.legend(legend.values(), legend, loc="outside lower center", ncols=2)
     return fig
 
@@ -66,7 +69,7 @@ def _draw_bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
     y = np.arange(len(here))
     ax.barh(y, here["ours"], 0.7, xerr=here["sd"], color=OURS, error_kw={"elinewidth": 1, "ecolor": "0.2"})
     ax.errorbar(here["paper"], y, xerr=here["paper_spread"], fmt="none", elinewidth=0.8, ecolor="0.5", zorder=2.5)
-    ax.plot(here["paper"], y, marker="D", markersize=4, clip_on=False, zorder=3, **PAPER)
+    ax.plot(here["paper"], y, markersize=4, clip_on=False, zorder=3, **PAPER)
     largest = np.nanmax([*here["ours"] + here["sd"].fillna(0), *here["paper"], 0])
     scale = 100 if (here["unit"] == "%").any() else 1
     bounded = largest <= scale and metric not in LOWER_IS_BETTER
@@ -90,19 +93,16 @@ def draw_gaps(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up
 
     ``gaps`` holds what ``find_gaps`` gives, under (row, other). A panel for each pair.
     """
-    known = {pair: gap for pair, gap in gaps.items() if len(gap)}
+    known = {f"{row} − {other}": gap.assign(color=OURS) for (row, other), gap in gaps.items() if len(gap)}
     if not known:
         return None
+    if made_up:
+        known = {title: gap.rename(index="made-up {}".format) for title, gap in known.items()}
     size = (min(figures.TWO_COLUMNS, 3.6 * len(known)), 0.25 * max(map(len, known.values())) + 1.2)
-    fig, axes = plt.subplots(1, len(known), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for ax, ((row, other), gap) in zip(axes[0], known.items(), strict=True):
-        names = [f"made-up {d}" if made_up else d for d in gap.index]
-        _draw_interval_panel(ax, gap, names, [OURS] * len(gap))
-        ax.set_title(f"{row} − {other}")
-        ax.set_xlabel(f"gap in {metric}")
-    axes[0, 0].invert_yaxis()
     printed = any(gap["paper"].notna().any() for gap in known.values())
-    _draw_interval_legend(fig, made_up, {"ours, 95 % of the draws": OURS}, printed)
+    fig = _draw_intervals(known, size, {"ours, 95 % of the draws": OURS}, PAPERS[made_up] if printed else None)
+    for ax in fig.axes:
+        ax.set_xlabel(f"gap in {metric}")
     return fig
 
 
@@ -112,57 +112,51 @@ def draw_ordering(ordering: pd.DataFrame, metric: str, row: str | None = None, m
     ``ordering`` is what ``find_ordering`` gives. ``row`` keeps the pairs with this row, turned so that
     it comes first. A panel for each data set; positive is better for the first of a pair.
     """
-    table = ordering if row is None else _turn_to(ordering, row)
-    if table.empty:
+    if row is not None:
+        behind = turn_pairs(ordering[ordering["other"] == row])
+        ordering = pd.concat([ordering[ordering["row"] == row], behind]).sort_index()
+    if ordering.empty:
         return None
-    panels = list(table.groupby("dataset", sort=False))
-    size = (figures.TWO_COLUMNS, 0.2 * max(len(pairs) for _, pairs in panels) + 1.2)
-    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    lanes = list(dict.fromkeys(zip(table["row"], table["other"], strict=True)))
-    for ax, (dataset, pairs) in zip(axes[0], panels, strict=True):
-        pairs = pairs.set_index(["row", "other"]).reindex(lanes)
-        names = [f"− {other}" if row else f"{first} − {other}" for first, other in lanes]
-        _draw_interval_panel(ax, pairs, names, [VERDICTS.get(v, "white") for v in pairs["verdict"]])
-        ax.set_title(fill(f"made-up {dataset}" if made_up else str(dataset), 16))
+    ordering = ordering.assign(
+        pair=("" if row else ordering["row"] + " ") + "− " + ordering["other"],
+        color=ordering["verdict"].map(VERDICTS),
+    )
+    panels = {}
+    for dataset, pairs in ordering.groupby("dataset", sort=False):
+        title = fill(f"made-up {dataset}" if made_up else str(dataset), 16)
+        panels[title] = pairs.set_index("pair").reindex(ordering["pair"].unique()).fillna({"color": "white"})
+    size = (figures.TWO_COLUMNS, 0.2 * ordering["dataset"].value_counts().max() + 1.2)
+    verdicts = {verdict: color for verdict, color in VERDICTS.items() if verdict in set(ordering["verdict"])}
+    fig = _draw_intervals(panels, size, verdicts, PAPERS[made_up])
+    for ax in fig.axes:
         ax.tick_params(axis="x", labelsize="x-small")
-    axes[0, 0].invert_yaxis()
     fig.supxlabel(f"{f'{row} ahead' if row else 'first row ahead'} by, in {metric}", fontsize="small")
-    _draw_interval_legend(fig, made_up, {v: c for v, c in VERDICTS.items() if v in set(table["verdict"])})
     return fig
 
 
-def _turn_to(ordering: pd.DataFrame, row: str) -> pd.DataFrame:
-    """The pairs with ``row``, as the first of each."""
-    second = ordering[ordering["other"] == row]
-    turned = second.assign(
-        row=row,
-        other=second["row"],
-        paper=-second["paper"],
-        difference=-second["difference"],
-        low=-second["high"],
-        high=-second["low"],
-    )
-    return pd.concat([ordering[ordering["row"] == row], turned]).sort_index()
+def _draw_intervals(
+    panels: Mapping[str, pd.DataFrame], size: tuple[float, float], colors: Mapping[str, str], papers: str | None
+) -> Figure:
+    """A panel for each title: a line per difference, named by the index, its interval in ``color``, and the paper's.
 
-
-def _draw_interval_panel(ax: Axes, gap: pd.DataFrame, names: Sequence[str], colors: Sequence[str]) -> None:
-    y = np.arange(len(gap))
-    low, high = gap["difference"] - gap["low"], gap["high"] - gap["difference"]
-    for lane, color in enumerate(colors):
-        ends = [[low.iloc[lane]], [high.iloc[lane]]]
-        ax.errorbar(gap["difference"].iloc[lane], lane, xerr=ends, fmt="o", color=color, capsize=2)
-    ax.plot(gap["paper"], y, marker="D", markersize=4, **PAPER)
-    ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
-    ax.set_yticks(y, names)
-    ax.set_ylim(-0.5, len(gap) - 0.5)
-
-
-def _draw_interval_legend(fig: Figure, made_up: bool, colors: Mapping[str, str], printed: bool = True) -> None:
+    ``colors`` and ``papers`` are what the legend says.
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for ax, (title, pairs) in zip(axes[0], panels.items(), strict=True):
+        for lane, pair in enumerate(pairs.itertuples()):
+            ends = [[pair.difference - pair.low], [pair.high - pair.difference]]
+            ax.errorbar(pair.difference, lane, xerr=ends, fmt="o", color=pair.color, capsize=2)
+        ax.plot(pairs["paper"], range(len(pairs)), markersize=4, **PAPER)
+        ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        ax.set_yticks(range(len(pairs)), pairs.index)
+        ax.set_ylim(-0.5, len(pairs) - 0.5)
+        ax.set_title(title)
+    axes[0, 0].invert_yaxis()
     handles = {name: plt.Line2D([], [], color=color, marker="o") for name, color in colors.items()}
-    if printed:
-        name = "the paper's, on the real sets" if made_up else "the paper's"
-        handles[name] = plt.Line2D([], [], marker="D", markersize=4, **PAPER)
-    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
+    if papers:
+        handles[papers] = plt.Line2D([], [], markersize=4, **PAPER)
+    fig.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles))
+    return fig
 
 
 def draw_accuracy_against_cost(
@@ -185,7 +179,7 @@ def draw_accuracy_against_cost(
     made_up = (cells["data"] == "made-up").any()
     ax.plot(x, means["ours"], "o", color=OURS, label="ours, on made-up images" if made_up else "ours")
     if means["paper"].notna().any():
-        ax.plot(x, means["paper"], marker="D", label=f"the paper's{', on the real sets' if made_up else ''}", **PAPER)
+        ax.plot(x, means["paper"], label=PAPERS[made_up], **PAPER)
     for row, cost in x.items():
         for kind in ("ours", "paper"):
             ax.annotate(row, (cost, means.loc[row, kind]), (4, 3), textcoords="offset points", fontsize="x-small")
@@ -204,9 +198,7 @@ def draw_scatter(
 ) -> Figure | None:
     """One network's score against another's, a point per test image, colored by data set.
 
-    Args:
-        scores_a, scores_b: as :meth:`m2s.tables.results.Results.scores` gives them; only images in both count.
-        names: what the axes say.
+    Both are as :meth:`m2s.tables.results.Results.scores` gives them; only images in both count. Axes say ``names``.
     """
     if scores_a.empty or scores_b.empty:
         return None

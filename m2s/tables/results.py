@@ -27,14 +27,15 @@ class Finished(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A study in one profile, on one kind of data, with the folder of that profile's results."""
+    """A study, ``name`` in :data:`STUDIES`, in one profile, with the folder of that profile's results.
+
+    ``data`` is ``"phantom"`` or the folder of the data sets.
+    """
 
     name: str
-    """The study's, in :data:`m2s.studies.STUDIES`."""
     study: Study
     profile: str
     data: str
-    """``"phantom"`` or the folder of the data sets."""
     folder: Path
 
     @classmethod
@@ -59,8 +60,7 @@ class Results:
 
     @cached_property
     def finished(self) -> dict[str, list[Finished]]:
-        """The finished runs by row, with their scores on the study's own test sets, as they were when this was first
-        asked for; an empty list where there is none.
+        """The finished runs by row, with their scores on the study's own test sets, as they are when first asked for.
 
         Raises :class:`m2s.errors.InputError` for a score file that does not agree with its record.
         """

@@ -74,8 +74,7 @@ def list_reasons(table: pd.DataFrame) -> list[str]:
 def write_table(table: pd.DataFrame, folder: Path, name: str, title: str, footer: str) -> list[Path]:
     """Write a table of ``compare``: ``name.csv`` in long form, ``name.md`` and ``name.tex`` to look at.
 
-    The last two hold one small table per data set and ``footer``, the :func:`describe_settings`; the Markdown all
-    reasons.
+    The last two hold a small table per data set and ``footer``, the settings; the Markdown all reasons.
     """
     shown = wide_table(table)
     legend = f"Each cell: {shown.columns.names[0]}. –: published only. ?: a doubt about the printed figure."
