@@ -33,7 +33,7 @@ class Book(Results):
     failures = draw_failures
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
-        """Write :meth:`table`, or a part, as CSV, Markdown and LaTeX into ``tables``, named as the notebook by default."""
+        """Write :meth:`table`, or a part, to ``tables``: CSV, Markdown and LaTeX, by default named as the notebook."""
         title = f"{self.study.title}, and ours{' on made-up images' * self.made_up} (profile {self.profile})"
         write_table(table, self.folder / "tables", name or self.study.notebook, title, self.settings())
 
