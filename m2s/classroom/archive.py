@@ -1,14 +1,13 @@
 """One archive for a room without a network: notebooks, library, data and trained networks."""
 
-import shutil
+import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 
 from m2s import paths
-from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_text
+from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_text, write_whole
 from m2s.errors import InputError, some
 
 
@@ -18,64 +17,43 @@ def write_student(out: Path, profile: str = "lab") -> Path:
     The archive holds all that a room without a network needs but the packages of ``requirements.lock``: the copies,
     the library, the published tables, and the profile's finished runs on made-up images with their networks. The
     images themselves are drawn by the library and need no file. Equal contents give an equal archive.
-
-    Raises:
-        InputError: a run of the profile has not been trained, or ``out`` cannot be written.
     """
     masters = read_masters()
     copies = {f"{stem}.ipynb": nbformat.writes(make_student_copy(master)) + "\n" for stem, master in masters.items()}
-    kept = dict(_list_files(profile))
+    kept = _list_files(profile)
+    texts = {"README.md": README} | {f"notebooks/{name}": text for name, text in copies.items()}
     target = out / f"{TOP}.zip"
     for name, text in copies.items():
         write_text(out / "student" / name, text)
     write_text(out / "answers.md", format_answers(masters))
-    try:
-        with paths.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            texts = {"README.md": README} | {f"notebooks/{name}": text for name, text in copies.items()}
-            for name in sorted(kept | texts):
-                with archive.open(_make_entry(name), "w") as into:
-                    if name in texts:
-                        into.write(texts[name].encode())
-                    else:
-                        with kept[name].open("rb") as content:
-                            shutil.copyfileobj(content, into)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}") from error
+    with write_whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in sorted(kept | texts):
+            content = texts[name].encode() if name in texts else kept[name].read_bytes()
+            archive.writestr(_make_entry(name), content)
     return target
 
 
-def _list_files(profile: str) -> Iterator[tuple[str, Path]]:
-    """What goes into the archive as it is: name in the archive, and file."""
-    for path in _list_library():
-        yield path.relative_to(paths.ROOT).as_posix(), path
-    for path in _list_results(profile):
-        yield (Path("results") / path.relative_to(paths.results_root())).as_posix(), path
-
-
-def _list_library() -> Iterator[Path]:
-    for name in ("LICENSE", "pyproject.toml", "requirements.lock"):
-        yield paths.ROOT / name
-    for folder in ("m2s", "results/published"):
-        for path in (paths.ROOT / folder).rglob("*"):
-            parts = path.relative_to(paths.ROOT).parts
-            if path.is_file() and not any(p.startswith(".") or p == "__pycache__" for p in parts):
-                yield path
-
-
-def _list_results(profile: str) -> Iterator[Path]:
-    """The finished runs of the profile, and the two tables that notebook 90 takes from 25 and 34. No notebooks."""
+def _list_files(profile: str) -> dict[str, Path]:
+    """What goes into the archive as it is, by its name there: the library and the published tables, the finished runs
+    of the profile, and the two tables that notebook 90 takes from 25 and 34. No notebooks.
+    """
     trained, lacking = find_class_runs(profile)
     if lacking:
         raise InputError(
             f"{len(lacking)} of the {len(trained) + len(lacking)} runs of profile {profile} have no trained network in "
             f"{paths.results_dir(profile, 'phantom')} ({some(lacking)}): run make reproduce PROFILE={profile} first"
         )
+    from m2s.runs.store import MODEL, RECORD, SCORES
     from m2s.tables.cells import COSTS
 
-    for folder in trained:
-        yield from (folder / name for name in ("record.json", "scores.csv", "log.csv", "model.safetensors"))
-    costs = [paths.results_dir(profile, "phantom") / "tables" / name for name in COSTS]
-    yield from (path for path in costs if path.exists())
+    library = [paths.ROOT / name for name in ("LICENSE", "pyproject.toml", "requirements.lock")]
+    library += [*(paths.ROOT / "m2s").rglob("*"), *(paths.ROOT / "results/published").rglob("*")]
+    files = {path.relative_to(paths.ROOT).as_posix(): path for path in library if path.is_file()}
+    files = {name: path for name, path in files.items() if not re.search(r"(^|/)(\.|__pycache__/)", name)}
+    results = [folder / name for folder in trained for name in (RECORD, SCORES, "log.csv", MODEL)]
+    tables = [paths.results_dir(profile, "phantom") / "tables" / name for name in COSTS]
+    results += [table for table in tables if table.exists()]
+    return files | {f"results/{path.relative_to(paths.results_root()).as_posix()}": path for path in results}
 
 
 def find_class_runs(profile: str) -> tuple[list[Path], list[str]]:

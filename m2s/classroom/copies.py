@@ -1,4 +1,4 @@
-"""For a class: student copies of the notebooks, one archive for a room without a network, nbgrader's source, answers.
+"""For a class: student copies of the notebooks, and the teacher's page of answers.
 
 The notebooks of the repository are the masters. In them an exercise is a markdown cell with the task, a code cell with
 the solution between two comment lines, and the code cells up to the next markdown cell, which check it. Two tags mark
@@ -7,6 +7,8 @@ checks on other, tiny inputs. Masters are executed whole, so hidden checks are t
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,11 +54,7 @@ def read_tags(cell: NotebookNode) -> set[str]:
 
 
 def read_masters(folder: Path | None = None) -> dict[str, NotebookNode]:
-    """The notebooks, with their exercises solved, by file name without ``.ipynb``.
-
-    Raises:
-        InputError: ``folder`` (by default the checkout's ``notebooks``) has none, or holds student copies.
-    """
+    """The notebooks of a folder, by default the checkout's, with exercises solved, by file name without ``.ipynb``."""
     folder = folder or paths.ROOT / "notebooks"
     masters = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
     if not any(list_exercises(master) for master in masters.values()):
@@ -97,12 +95,12 @@ def make_student_copy(master: NotebookNode) -> NotebookNode:
         for cell in (exercise.solution, *exercise.checks):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), GOES_ON]
         exercise.solution.source = _SOLUTION.sub(rf"\1{STUB}", exercise.solution.source)
-    copy.cells = [cell for cell in copy.cells if not read_tags(cell) & {ANSWER, HIDDEN}]
-    return strip_outputs(copy)
+    return strip_hidden(copy)
 
 
-def strip_outputs(notebook: NotebookNode) -> NotebookNode:
-    """The notebook itself, without outputs, checked to be a valid one."""
+def strip_hidden(notebook: NotebookNode) -> NotebookNode:
+    """The notebook itself, without answers, hidden checks and outputs, checked to be a valid one."""
+    notebook.cells = [cell for cell in notebook.cells if not read_tags(cell) & {ANSWER, HIDDEN}]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -122,10 +120,17 @@ def format_answers(masters: dict[str, NotebookNode]) -> str:
     return "\n".join(parts)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file, or raise :class:`m2s.errors.InputError` where that cannot be done."""
+@contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """As :func:`m2s.paths.whole_file`, with an :class:`m2s.errors.InputError` where the file cannot be written."""
     try:
         with paths.whole_file(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            yield temporary
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file in UTF-8."""
+    with write_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -17,16 +17,15 @@ def make_nbgrader_source(master: NotebookNode) -> NotebookNode:
     """
     source = deepcopy(master)
     for number, exercise in enumerate(copies.list_exercises(source), start=1):
-        roles = [(exercise.solution, "solution", {"solution": True, "grade": False, "locked": False})]
         graded = exercise.checks[-1]
-        roles.append((graded, "check", {"solution": False, "grade": True, "locked": True, "points": 1}))
-        for cell, name, role in roles:
+        solution = {"solution": True, "grade": False, "locked": False}
+        check = {"solution": False, "grade": True, "locked": True, "points": 1}
+        for cell, name, role in ((exercise.solution, "solution", solution), (graded, "check", check)):
             named = {"schema_version": 3, "grade_id": f"exercise{number}-{name}", "task": False}
             cell.metadata["nbgrader"] = named | role
         for cell in exercise.hidden:
             graded.source += f"\n\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
-    source.cells = [cell for cell in source.cells if not copies.read_tags(cell) & {copies.ANSWER, copies.HIDDEN}]
-    return copies.strip_outputs(source)
+    return copies.strip_hidden(source)
 
 
 def write_course(folder: Path) -> list[Path]:

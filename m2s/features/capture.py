@@ -1,10 +1,11 @@
 """Looking inside: every node of the pyramid of MSNet and M2SNet under its paper name, captured in one pass."""
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,8 +48,7 @@ class Node:
 class Capture(dict[str, Node]):
     """What one pass of one image through a network left at its nodes, by name and in the order of reading.
 
-    ``probability`` is the prediction (C, H, W) in [0, 1] at the size that the network saw. A missing name raises
-    :class:`m2s.errors.InputError` with the nearest ones.
+    ``probability`` is the prediction (C, H, W) in [0, 1] at the size that the network saw.
     """
 
     def __init__(self, nodes: dict[str, Node], logits: Tensor):
@@ -71,7 +71,6 @@ def capture(
     """Every node of the pyramid for one image, in one pass, without changing the model.
 
     Args:
-        model: MSNet or M2SNet with any encoder and options, in evaluation mode.
         image: uint8 (H, W, 3), RGB.
         size: the square side that the network sees; ``None`` for the image's own size.
         names: the nodes to keep; ``None`` for all of them.
@@ -110,8 +109,7 @@ def capture(
 
     with _watched(model, keep, off):
         logits = model(normalise(x, model.mean, model.std))
-    order = [name for name in known if name in kept]
-    return Capture({name: kept[name] for name in order}, logits[0].float().cpu())
+    return Capture({name: kept[name] for name in known if name in kept}, logits[0].float().cpu())
 
 
 @torch.inference_mode()
@@ -145,6 +143,12 @@ def receptive_fields(model: M2SNet, width: int = 2048) -> dict[str, float]:
     return {name: fields[name] for name in _inputs(model)}
 
 
+def center_channels(feature: Tensor) -> Tensor:
+    """A feature (C, h, w) as (C, h·w), each channel less its mean."""
+    flat = feature.flatten(1)
+    return flat - flat.mean(1, keepdim=True)
+
+
 def channel_spectrum(feature: Tensor) -> Tensor:
     """How redundant the channels of a feature (C, h, w) are: its singular values' shares of the variance, (C,).
 
@@ -152,9 +156,8 @@ def channel_spectrum(feature: Tensor) -> Tensor:
     by their sum, fall from the first to the last. C equal channels give 1, 0, 0, …; C unrelated ones of one size give
     1/C each.
     """
-    flat = feature.flatten(1).double()
-    covariance = (flat - flat.mean(1, keepdim=True)) @ (flat - flat.mean(1, keepdim=True)).T
-    values = torch.linalg.eigvalsh(covariance).flip(0).clamp_min(0)
+    flat = center_channels(feature.double())
+    values = torch.linalg.eigvalsh(flat @ flat.T).flip(0).clamp_min(0)
     return (values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)).float()
 
 
@@ -172,8 +175,7 @@ def principal_components(feature: Tensor, count: int = 3) -> Tensor:
 
     Signs are chosen so that each component's channel weights sum to at least 0. Missing components are zero.
     """
-    flat = feature.flatten(1)
-    flat = flat - flat.mean(1, keepdim=True)
+    flat = center_channels(feature)
     _, directions = torch.linalg.eigh((flat @ flat.T).double())
     directions = directions.flip(1)[:, :count].float()
     directions = directions * torch.where(directions.sum(0) < 0, -1.0, 1.0)
@@ -204,13 +206,21 @@ def _kind(name: str) -> str:
 
 
 def _label(name: str, inputs: tuple[str, ...]) -> str:
-    if name == "logit":
-        return name
     if "k=" in name:
         k = name.partition("k=")[2]  # with k = 1 the filter is the identity
         deep, shallow = inputs if k == "1" else (f"f_{k}({name})" for name in inputs)
         return f"$|{deep} - {shallow}|$"
-    return f"${name}$"
+    return name if name == "logit" else f"${name}$"
+
+
+@contextmanager
+def watch_outputs(hooks: Iterable[tuple[nn.Module, Callable[[Any], Tensor | None]]]) -> Iterator[None]:
+    """While open, each module's output goes to the function beside it; what that returns takes the output's place."""
+    with ExitStack() as handles:
+        for module, tell in hooks:
+            hook = module.register_forward_hook(lambda _module, _inputs, output, tell=tell: tell(output))
+            handles.callback(hook.remove)
+        yield
 
 
 @contextmanager
@@ -222,17 +232,14 @@ def _watched(model: M2SNet, tell: Callable[[str, Tensor], None], off: Collection
             raise unknown("unit", name, units)
     filtered: dict[str, list[Tensor]] = {}  # what each filter gave in the unit at work: of the deep, then the shallow
 
-    def levels(_module: nn.Module, _inputs: object, features: list[Tensor]) -> None:
+    def levels(features: list[Tensor]) -> None:
         for i, feature in enumerate(features, start=1):
             tell(f"E^{i}", feature)
 
-    def feature(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
-        tell(name, output)
-
-    def filter(k: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def filter(k: str, output: Tensor) -> None:
         filtered.setdefault(k, []).append(output)
 
-    def unit(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+    def unit(name: str, output: Tensor) -> Tensor:
         for k, (deep, shallow) in filtered.items():
             tell(f"{name} k={k}", (deep - shallow).abs() if model.difference.subtract else deep + shallow)
         filtered.clear()
@@ -240,14 +247,11 @@ def _watched(model: M2SNet, tell: Callable[[str, Tensor], None], off: Collection
         tell(name, output)
         return output
 
-    handles = [model.encoder.register_forward_hook(levels), model.head.register_forward_hook(partial(feature, "logit"))]
+    hooks = [(model.encoder, levels), (model.head, partial(tell, "logit"))]
     for prefix, modules in (("MS_1", model.reduce), ("CE", model.enhance), ("D", model.decode)):
-        handles += [m.register_forward_hook(partial(feature, f"{prefix}^{i}")) for i, m in modules.items()]
+        hooks += [(module, partial(tell, f"{prefix}^{i}")) for i, module in modules.items()]
     if units:
-        handles += [m.register_forward_hook(partial(filter, k)) for k, m in model.difference.filters.items()]
-        handles += [m.register_forward_hook(partial(unit, name)) for name, m in units.items()]
-    try:
+        hooks += [(module, partial(filter, k)) for k, module in model.difference.filters.items()]
+        hooks += [(module, partial(unit, name)) for name, module in units.items()]
+    with watch_outputs(hooks):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

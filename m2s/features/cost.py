@@ -50,22 +50,13 @@ def measure(
 ) -> pd.DataFrame:
     """Cost and speed of networks side by side, one image at a time, in evaluation mode.
 
-    They are timed in turns (:func:`time_in_turns`), so the ratios hold better than the times do.
-
-    Args:
-        models: a name and a function that builds the network, each; all are held in memory at once.
-        size: side of the images in pixels.
-        rounds: how often each network is timed.
-        reference: the name of the network that the others are compared with.
-        device: where to time, such as ``"cuda"``.
+    They are timed in turns (:func:`time_in_turns`), so the ratios hold better than the times do. ``models`` gives for
+    each name a function that builds the network; all are held in memory at once.
 
     Returns:
         A line per network: ``Params_M`` and ``FLOPs_G`` as :func:`count` gives them; ``FLOPs_ratio``, FLOPs over the
         reference's; ``FPS``, images a second (median over rounds); ``speed_ratio``, the median over rounds of the
         reference's time / own time, above 1 where faster; ``speed_low`` and ``speed_high``, the extremes over rounds.
-
-    Raises:
-        InputError: no rounds, or a reference that is none of the models.
     """
     if rounds < 1:
         raise InputError(f"rounds is {rounds}: give at least 1")
@@ -88,14 +79,12 @@ def time_in_turns(networks: Mapping[str, nn.Module], size: int, rounds: int, dev
     """Seconds that networks in evaluation mode take for one image: a row for each round, a column for each network.
 
     They take turns, so that a machine that is busy or slows down hits all of them alike. A first round that is not
-    counted warms up; a progress line names the network at work. ``size``, ``rounds`` and ``device`` are as in
-    :func:`measure`; all networks are held on the device at once.
+    counted warms up; a progress line names the network at work. All networks are held on the device at once.
     """
     networks = {name: network.to(device) for name, network in networks.items()}
     image = torch.randn(1, 3, size, size, device=device)
     seconds: dict[str, list[float]] = {name: [] for name in networks}
-    turns = [name for _ in range(rounds + 1) for name in networks]
-    progress = tqdm(turns, unit="image", leave=False, disable=not sys.stderr.isatty())
+    progress = tqdm([*networks] * (rounds + 1), unit="image", leave=False, disable=not sys.stderr.isatty())
     with torch.inference_mode():
         for name in progress:
             progress.set_description(name)

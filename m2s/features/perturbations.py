@@ -22,19 +22,17 @@ def change_mask(mask: np.ndarray, grow: int = 0, right: int = 0, down: int = 0, 
     return np.clip(ndimage.gaussian_filter(changed, blur), 0, 1) if blur else changed
 
 
-def change_image(
-    image: np.ndarray, noise: float = 0, blur: float = 0, brightness: float = 0, seed: int = 0
-) -> np.ndarray:
+def change_image(image: np.ndarray, noise: float = 0, blur: float = 0, brightness: float = 0) -> np.ndarray:
     """An image uint8 (H, W, 3) → the same, blurred, then brighter, then noisy.
 
     ``blur`` is the standard deviation of a Gaussian in pixels; ``brightness`` is added, in [−1, 1] of the full range;
-    ``noise`` is the standard deviation of Gaussian noise in fractions of the full range, drawn with ``seed``.
+    ``noise`` is the standard deviation of Gaussian noise in fractions of the full range, the same at each call.
     """
     changed = image.astype(np.float32) / 255
     if blur:
         changed = ndimage.gaussian_filter(changed, (blur, blur, 0))
     if noise:
-        changed = changed + np.random.default_rng(seed).normal(0, noise, image.shape).astype(np.float32)
+        changed = changed + np.random.default_rng(0).normal(0, noise, image.shape).astype(np.float32)
     return (np.clip(changed + brightness, 0, 1) * 255).round().astype(np.uint8)
 
 
@@ -43,9 +41,6 @@ def move_lesion(image: np.ndarray, mask: np.ndarray, right: int, down: int) -> t
 
     The lesion with a rim is pasted at its new place with a soft border; where it was, the tissue is continued inwards
     from around it (values of the nearest tissue pixel, blurred). What leaves the image is cut off.
-
-    Raises:
-        InputError: the mask is empty, or covers the whole image, so that there is nothing to move or to fill with.
     """
     inside = np.asarray(mask) > 0
     rim = max(2, round(0.02 * max(inside.shape)))
@@ -57,9 +52,8 @@ def move_lesion(image: np.ndarray, mask: np.ndarray, right: int, down: int) -> t
     filled = ndimage.gaussian_filter(picture[rows, columns], (rim, rim, 0))
     soft = ndimage.gaussian_filter(area.astype(np.float32), rim / 2)[..., None]
     tissue = picture + (filled - picture) * np.where(area[..., None], 1, soft)
-    shift = (down, right)
-    patch = ndimage.shift(picture, (*shift, 0), order=1)
-    alpha = ndimage.shift(ndimage.gaussian_filter(area.astype(np.float32), rim / 2), shift, order=1)
-    alpha = alpha[..., None] * ndimage.shift(np.ones(inside.shape, np.float32), shift, order=0)[..., None]
+    shift = (down, right, 0)
+    patch = ndimage.shift(picture, shift, order=1)
+    alpha = ndimage.shift(soft, shift, order=1) * ndimage.shift(np.ones_like(soft), shift, order=0)
     moved = np.clip(tissue + (patch - tissue) * np.clip(alpha, 0, 1), 0, 255).round().astype(np.uint8)
-    return moved, ndimage.shift(inside.astype(np.uint8), shift, order=0).astype(bool)
+    return moved, ndimage.shift(inside.astype(np.uint8), shift[:2], order=0).astype(bool)

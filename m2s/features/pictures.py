@@ -60,12 +60,12 @@ def draw_feature(
             raise InputError(f"channel {channel}: the feature has the channels 0 to {len(feature) - 1}")
         return color(feature[channel].numpy())
     mean = feature.mean(0)
-    if view == "overlay":
-        if image is None:
-            raise InputError("the view 'overlay' needs the image")
-        mean = F.interpolate(mean[None, None], image.shape[:2], mode="bilinear")[0, 0]
-        return (color(mean.numpy()) // 2 + image // 2).astype(np.uint8)
-    return color(mean.numpy())
+    if view == "channel mean":
+        return color(mean.numpy())
+    if image is None:
+        raise InputError("the view 'overlay' needs the image")
+    mean = F.interpolate(mean[None, None], image.shape[:2], mode="bilinear")[0, 0]
+    return (color(mean.numpy()) // 2 + image // 2).astype(np.uint8)
 
 
 def draw_borders(image: np.ndarray, mask: np.ndarray | None, prediction: np.ndarray | None = None) -> np.ndarray:
@@ -87,8 +87,7 @@ def arrange_nodes(capture: Capture) -> list[list[str]]:
     rows = [[f"E^{i}" for i in range(1, 6)]]
     rows += [[f"MS_{n}^{i}" for i in range(1, 7 - n)] for n in range(1, 6)]
     rows += [[f"CE^{i}" for i in range(1, 6)], ["logit", "D^2", "D^3", "D^4"]]
-    rows = [[name for name in row if name in capture] for row in rows]
-    return [row for row in rows if row]
+    return [present for row in rows if (present := [name for name in row if name in capture])]
 
 
 def draw_triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None = None) -> Figure:
@@ -108,7 +107,7 @@ def draw_triangle(capture: Capture, image: np.ndarray, mask: np.ndarray | None =
     return fig
 
 
-def draw_unit(captures: Mapping[str, Capture], name: str, image: np.ndarray, view: str = "channel mean") -> Figure:
+def draw_unit(captures: Mapping[str, Capture], name: str, image: np.ndarray) -> Figure:
     """One node from close: a row per network with what goes in, the difference at each scale, and what comes out; below
     it the values and the redundancy of the channels (:func:`plot_values`, :func:`plot_spectrum`).
 
@@ -116,20 +115,19 @@ def draw_unit(captures: Mapping[str, Capture], name: str, image: np.ndarray, vie
     """
     rows = {network: list_parts(capture, name) for network, capture in captures.items()}
     wide = max(len(nodes) for nodes in rows.values()) + 1
-    fig = plt.figure(figsize=(figures.TWO_COLUMNS, figures.TWO_COLUMNS / wide * 1.25 * len(rows) + 1.8))
-    above, below = fig.subfigures(2, 1, height_ratios=(figures.TWO_COLUMNS / wide * 1.25 * len(rows), 1.8))
+    height = figures.TWO_COLUMNS / wide * 1.25 * len(rows)
+    fig = plt.figure(figsize=(figures.TWO_COLUMNS, height + 1.8))
+    above, below = fig.subfigures(2, 1, height_ratios=(height, 1.8))
     axes = above.subplots(len(rows), wide, squeeze=False)
     for line, (network, nodes) in zip(axes, rows.items(), strict=True):
         for ax in line:
-            ax.set_xticks([]), ax.set_yticks([])
-            ax.set_visible(False)
-        for ax, node in zip(line, nodes, strict=False):
+            ax.set(xticks=[], yticks=[], visible=False)
+        shown = [(node.label, draw_feature(node.feature)) for node in nodes]
+        over = ("on the image", draw_feature(captures[network][name].feature, "overlay", image=image))
+        for ax, (title, picture) in (*zip(line, shown, strict=False), (line[-1], over)):
             ax.set_visible(True)
-            ax.imshow(draw_feature(node.feature, view, 0, image))
-            ax.set_title(node.label, fontsize="x-small")
-        line[-1].set_visible(True)
-        line[-1].imshow(draw_feature(captures[network][name].feature, "overlay", 0, image))
-        line[-1].set_title("on the image", fontsize="x-small")
+            ax.imshow(picture)
+            ax.set_title(title, fontsize="x-small")
         line[0].set_ylabel(network, fontsize="small")
     features = {network: capture[name].feature for network, capture in captures.items()}
     left, right = below.subplots(1, 2)
@@ -188,23 +186,27 @@ def compare_lossnet_features(prediction: Sequence[Tensor], mask: Sequence[Tensor
     return [(p.mean(0).numpy(), m.mean(0).numpy(), (p - m).square().mean(0).numpy()) for p, m in pairs]
 
 
+def color_level(prediction: np.ndarray, mask: np.ndarray, distance: np.ndarray) -> list[np.ndarray]:
+    """One level of :func:`compare_lossnet_features` in colours: two sides in their common range, and the distance."""
+    low, high = min(prediction.min(), mask.min()), max(prediction.max(), mask.max())
+    return [color(prediction, low, high), color(mask, low, high), color(distance)]
+
+
 def draw_lossnet(maps: Sequence[tuple[np.ndarray, ...]], prediction: np.ndarray, mask: np.ndarray) -> Figure:
     """The paper's Fig. 4: prediction and mask at LossNet's four levels, and the distance of the two, with l_f^i."""
     fig, axes = plt.subplots(3, 5, figsize=(figures.TWO_COLUMNS, figures.TWO_COLUMNS * 0.66), layout="constrained")
-    for line, name in zip(axes, ("prediction", "mask", "distance"), strict=True):
-        line[0].set_ylabel(name)
     for ax in axes.flat:
-        ax.set_xticks([]), ax.set_yticks([])
+        ax.set(xticks=[], yticks=[])
     distance = np.abs(prediction - mask)
-    for ax, side in zip(axes[:, 0], (prediction, mask, distance), strict=True):
+    as_they_are = {"prediction": prediction, "mask": mask, "distance": distance}
+    for ax, (name, side) in zip(axes[:, 0], as_they_are.items(), strict=True):
         ax.imshow(side, cmap="gray", vmin=0, vmax=1)
+        ax.set_ylabel(name)
     axes[0, 0].set_title("as they are")
     axes[2, 0].set_xlabel(f"mean {distance.mean():.3f}", fontsize="small")
     for level, (column, sides) in enumerate(zip(axes[:, 1:].T, maps, strict=True), start=1):
-        low, high = min(s.min() for s in sides[:2]), max(s.max() for s in sides[:2])
-        column[0].imshow(color(sides[0], low, high))
-        column[1].imshow(color(sides[1], low, high))
-        column[2].imshow(color(sides[2]))
+        for ax, picture in zip(column, color_level(*sides), strict=True):
+            ax.imshow(picture)
         column[0].set_title(f"level {level}")
         column[2].set_xlabel(f"$l_f^{level}$ = {sides[2].mean():.3g}", fontsize="small")
     return fig

@@ -1,11 +1,13 @@
 """How redundant channels are: of fused features (revised M2SNet paper, Section 5), of encoders (LGMSNet, Fig. 1c)."""
 
+from functools import partial
+
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from m2s.errors import unknown
-from m2s.features.capture import Capture, channel_spectrum, effective_rank
+from m2s.features.capture import Capture, center_channels, channel_spectrum, effective_rank, watch_outputs
 from m2s.units import resize
 
 FUSIONS = {
@@ -43,14 +45,14 @@ def cka(a: Tensor, b: Tensor) -> float:
     0 for unrelated ones, 1 if one is the other turned and scaled; it does not ask which channel holds what (Kornblith
     et al., ICML 2019). With few pixels for many channels it is biased upwards. 0 if one of the two is constant.
     """
-    a, b = (x.flatten(1).double() - x.flatten(1).double().mean(1, keepdim=True) for x in (a, b))
+    a, b = center_channels(a.double()), center_channels(b.double())
     cross, own = (a @ b.T).square().sum(), (a @ a.T).norm() * (b @ b.T).norm()
     return float(cross / own) if own > 0 else 0.0
 
 
 def fine_detail(feature: Tensor) -> float:
     """The share of a feature's power (C, h, w), its mean left out, at more than half the highest frequency (h, w)."""
-    power = torch.fft.fft2(feature.double() - feature.double().mean((1, 2), keepdim=True)).abs().square().sum(0)
+    power = torch.fft.fft2(center_channels(feature.double()).view_as(feature)).abs().square().sum(0)
     rows, columns = (torch.fft.fftfreq(n).abs() for n in feature.shape[-2:])
     fine = torch.maximum(rows[:, None], columns[None]) > 0.25
     total = power.sum()
@@ -68,15 +70,11 @@ def measure(nodes: Capture) -> pd.DataFrame:
     for how in FUSIONS:
         fused = {i: fuse(level[i + 1], level[i], how) for i in range(1, 5)}
         for i, feature in fused.items():
-            deep = resize(level[i + 1][None], feature.shape[-2:])[0]
-            next_one = resize(fused[i + 1][None], feature.shape[-2:])[0] if i < 4 else None
-            values = (
-                effective_rank(channel_spectrum(feature)) / len(feature),
-                float("nan") if next_one is None else cka(feature, next_one),
-                cka(feature, deep),
-                cka(feature, level[i]),
-                fine_detail(feature),
-            )
+            enlarge = partial(resize, size=feature.shape[-2:])
+            rank = effective_rank(channel_spectrum(feature)) / len(feature)
+            like_next = cka(feature, enlarge(fused[i + 1][None])[0]) if i < 4 else float("nan")
+            like_deep, like_shallow = cka(feature, enlarge(level[i + 1][None])[0]), cka(feature, level[i])
+            values = (rank, like_next, like_deep, like_shallow, fine_detail(feature))
             rows.append({"fusion": how, "levels": f"{i}, {i + 1}"} | dict(zip(MEASURES, values, strict=True)))
     return pd.DataFrame(rows)
 
@@ -89,24 +87,19 @@ def encoder_features(model: nn.Module, x: Tensor) -> dict[int, Tensor]:
     size before the path goes below that size for the first time, down to the smallest size. So it needs no knowledge of
     the network, and serves every encoder–decoder. ``x`` is a normalised batch (N, 3, H, W).
     """
-    outputs: list[Tensor] = []
+    width = lowest = x.shape[-1]
+    by_stride: dict[int, Tensor] = {}
 
-    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and len(output) == len(x) and output.shape[-1] > 1:
-            outputs.append(output[0])
+    def keep(output: object) -> None:
+        nonlocal lowest
+        if isinstance(output, Tensor) and output.ndim == 4 and len(output) == len(x):
+            side = output.shape[-1]
+            if 1 < side <= lowest and width % side == 0:
+                lowest = side
+                by_stride[width // side] = output[0]
 
-    hooks = [module.register_forward_hook(keep) for module in model.modules()]
-    try:
+    with watch_outputs((module, keep) for module in model.modules()):
         model(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    lowest, by_stride = x.shape[-1] + 1, {}
-    for feature in outputs:
-        side = feature.shape[-1]
-        if side <= lowest and x.shape[-1] % side == 0:
-            lowest = side
-            by_stride[x.shape[-1] // side] = feature
     return by_stride
 
 

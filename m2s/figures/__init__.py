@@ -19,15 +19,9 @@ TWO_COLUMNS = 7.2
 """Width in inches of a figure across both columns."""
 
 PALETTE = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "vermilion": "#D55E00",
-    "yellow": "#F0E442",
-    "black": "#000000",
-}
+    "blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "purple": "#CC79A7",
+    "sky": "#56B4E9", "vermilion": "#D55E00", "yellow": "#F0E442", "black": "#000000",
+}  # fmt: skip
 """The eight colour-blind-safe colours of Okabe and Ito (2008), in the order of the style's colour cycle."""
 MASK_COLOR = PALETTE["sky"]
 PREDICTION_COLOR = PALETTE["yellow"]
@@ -39,27 +33,18 @@ def style() -> None:
 
 
 def overlay(
-    ax: Axes,
-    image: np.ndarray,
-    mask: np.ndarray | None = None,
-    prediction: np.ndarray | None = None,
-    title: str = "",
+    ax: Axes, image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None, title: str = ""
 ) -> Axes:
-    """An image with the outlines of its mask (sky blue) and of a prediction at 0.5 (yellow, dashed).
+    """An image with the outlines, named by ``ax.legend()``, of its mask (sky blue) and a prediction (yellow, dashed).
 
     Args:
         image: (H, W) grey or (H, W, 3) RGB, uint8 or float in [0, 1].
         mask: (H, W) bool or class indices, of which each border is drawn; 0 and 255 is read as 0 and 1.
-        prediction: (H, W) probabilities as float in [0, 1], or as the mask.
-
-    Returns:
-        The axes; ``ax.legend()`` names the outlines.
+        prediction: (H, W) probabilities as float in [0, 1], cut at 0.5, or as the mask.
     """
     ax.imshow(image, cmap="gray", vmin=0, vmax=255 if np.asarray(image).dtype == np.uint8 else 1)
-    for name, area, color, line in (
-        ("mask", mask, MASK_COLOR, "solid"),
-        ("prediction", prediction, PREDICTION_COLOR, "dashed"),
-    ):
+    looks = ("mask", mask, MASK_COLOR, "solid"), ("prediction", prediction, PREDICTION_COLOR, "dashed")
+    for name, area, color, line in looks:
         if area is not None:
             _outline(ax, np.asarray(area), color, line)
             ax.plot([], [], color=color, linestyle=line, label=name)
@@ -92,17 +77,12 @@ def save(fig: Figure, path: str | Path, /, data_sets: Mapping[str, str] | None =
     """Write ``path.png`` and ``path.pdf``, never half of one, and return their paths.
 
     Both carry the file's name as Title and, as JSON in Subject: the notebook whose number the name begins with, the
-    given key and value pairs, the data sets, and the checkout's git commit where there is one. Neither carries a date:
-    the same figure gives the same bytes.
-
-    Args:
-        data_sets: what the figure was drawn from, as :func:`fingerprints` gives it.
-        metadata: whatever else the files shall tell.
+    given key and value pairs, the data sets it was drawn from, as :func:`fingerprints` gives them, and the checkout's
+    git commit where there is one. Neither carries a date: the same figure gives the same bytes.
     """
     target = Path(path)
-    origin = dict(metadata)
-    if notebook := next((paths.ROOT / "notebooks").glob(f"{target.name[:3]}*.ipynb"), None):
-        origin = {"notebook": notebook.name, **origin}
+    notebook = next((paths.ROOT / "notebooks").glob(f"{target.name[:3]}*.ipynb"), None)
+    origin = ({"notebook": notebook.name} if notebook else {}) | metadata
     if data_sets:
         origin["data_sets"] = dict(data_sets)
     if paths.commit():

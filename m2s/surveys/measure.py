@@ -36,19 +36,16 @@ def list_facts(names: Sequence[str]) -> pd.DataFrame:
     rows = []
     for entry in map(CATALOGUE.__getitem__, names):
         counts = ", ".join(f"{split} {count}" for split, count in (entry.expected or entry.counts).items())
-        rows.append(
-            {"name": entry.name, "data set": entry.title, "classes": ", ".join(entry.classes)}
-            | {"images (published)": counts or entry.expected.get("all", "not given"), "size": entry.size}
-            | {"home": entry.home, "licence": entry.licence, "citation": entry.citation, "note": entry.note}
-        )
-    return pd.DataFrame(rows).set_index("name")
+        row = {"data set": entry.title, "classes": ", ".join(entry.classes)}
+        told = {name: getattr(entry, name) for name in ("size", "home", "licence", "citation", "note")}
+        rows.append(row | {"images (published)": counts or "not given"} | told)
+    return pd.DataFrame(rows, index=pd.Index(names, name="name"))
 
 
 def list_sets(sets: Sequence[ImageSet]) -> pd.DataFrame:
     """What this notebook really uses: each set, real or made up, images, and where from."""
-    columns = ("data set", "images are", "images here", "from")
     rows = [(CATALOGUE[s.name].title, "made up" if s.made_up else "real", len(s), s.source) for s in sets]
-    return pd.DataFrame(rows, columns=columns, index=[s.name for s in sets])
+    return pd.DataFrame(rows, [s.name for s in sets], ("data set", "images are", "images here", "from"))
 
 
 @dataclass(frozen=True)
@@ -98,9 +95,8 @@ def measure_images(images: ImageSet) -> Survey:
             area = mask == index
             histograms[i, index] = np.bincount(grey[area], minlength=256)
             if index:
-                row = {"image": name, "width": mask.shape[1], "height": mask.shape[0]}
-                row |= {"class": classes[index - 1], "share": area.mean()}
-                rows.append(row | _describe(small, small_mask == index))
+                row = {"image": name, "width": mask.shape[1], "height": mask.shape[0], "class": classes[index - 1]}
+                rows.append(row | {"share": area.mean()} | _describe(small, small_mask == index))
                 cells = Image.fromarray(area.astype(np.float32)).resize((GRID, GRID), Image.Resampling.BOX)
                 locations[index - 1] += np.asarray(cells) / len(images)
     table = pd.DataFrame(rows)
@@ -162,7 +158,7 @@ def count_splits(images: ImageSet, root: str | Path) -> pd.DataFrame:
             here = "made up" if images.made_up else len(data.load_images(images.name, split, root=root))
         except InputError as error:
             here = f"not whole: {error}"
-        rows.append({"split": split, "published": entry.counts.get(split, "not given"), "here": here})
+        rows.append((split, entry.counts.get(split, "not given"), here))
     return pd.DataFrame(rows, columns=("split", "published", "here")).set_index("split")
 
 

@@ -1,11 +1,11 @@
 """The pictures of every data-set notebook: examples with outlines, sizes, grey values, locations."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,13 +29,10 @@ def mark_made_up(fig: Figure, sets: Sequence[ImageSet]) -> None:
         fig.text(1, 0, "made-up images where it says so", ha="right", va="top", fontsize="small", fontstyle="italic")
 
 
-def draw_outlines(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int, linewidth: float = 1.0) -> Axes:
-    """An image with the border of each class of its mask in that class's own colour.
+def draw_outlines(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int) -> Axes:
+    """An image with the border of each class of its mask (H, W), 1 … ``classes``, in that class's own colour.
 
-    Args:
-        image: (H, W) or (H, W, 3), uint8, or any floats, which are stretched to black and white.
-        mask: (H, W) class indices, 0 the background.
-        classes: how many classes there are, without the background.
+    The image is (H, W) or (H, W, 3), uint8, or any floats, which are stretched to black and white.
     """
     ax.imshow(image, cmap="gray", **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
     for index in range(1, classes + 1):
@@ -43,7 +40,7 @@ def draw_outlines(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int, l
         if area.any() and not area.all():
             # padded, so that a border along the image's edge is drawn as well
             x, y = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
-            ax.contour(x, y, np.pad(area, 1), levels=[0.5], colors=[pick_color(index)], linewidths=linewidth)
+            ax.contour(x, y, np.pad(area, 1), levels=[0.5], colors=[pick_color(index)], linewidths=1)
     ax.set(xlim=(-0.5, mask.shape[1] - 0.5), ylim=(mask.shape[0] - 0.5, -0.5))
     ax.set_axis_off()
     return ax
@@ -60,12 +57,12 @@ def add_legend(fig: Figure, classes: Sequence[str], place: str = "upper") -> Non
     fig.legend(handles=lines, loc=f"outside {place} center", ncols=min(5, len(lines)), fontsize="small", frameon=False)
 
 
-def draw_gallery(sets: Sequence[ImageSet], columns: int = 3, width: float = figures.TWO_COLUMNS) -> Figure:
+def draw_gallery(sets: Sequence[ImageSet], columns: int = 3) -> Figure:
     """A row for each set: ``columns`` images spread over the set, each alone and with the outlines of its mask."""
     samples = [[s[i] for i in np.linspace(0, len(s) - 1, min(columns, len(s))).astype(int)] for s in sets]
     ratios = [max(image.shape[0] / image.shape[1] for _, image, _ in row) for row in samples]
-    heights = [width / (2 * columns) * ratio + 0.25 for ratio in ratios]
-    fig = plt.figure(figsize=(width, sum(heights) + 0.25), layout="constrained")
+    heights = [figures.TWO_COLUMNS / (2 * columns) * ratio + 0.25 for ratio in ratios]
+    fig = plt.figure(figsize=(figures.TWO_COLUMNS, sum(heights) + 0.25), layout="constrained")
     parts = fig.subfigures(len(sets), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, images, chosen in zip(parts, sets, samples, strict=True):
         part.suptitle(images.title, x=0.01, ha="left", fontsize=8)
@@ -73,9 +70,9 @@ def draw_gallery(sets: Sequence[ImageSet], columns: int = 3, width: float = figu
         for ax in row:
             ax.set_axis_off()
         classes = len(CATALOGUE[images.name].classes)
-        for column, (_, image, mask) in enumerate(chosen):
-            figures.overlay(row[2 * column], image)
-            draw_outlines(row[2 * column + 1], image, mask, classes)
+        for (left, right), (_, image, mask) in zip(row.reshape(-1, 2), chosen, strict=False):
+            figures.overlay(left, image)
+            draw_outlines(right, image, mask, classes)
     names = {CATALOGUE[s.name].classes for s in sets}
     if len(names) == 1:
         add_legend(fig, names.pop())
@@ -86,10 +83,10 @@ def draw_sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
     """The foreground share as a cumulative curve, and the diameter at 352 px as boxes, coloured by ``hue``."""
     table = join_tables(surveys).query("share > 0")
     table[hue] = table[hue].map(lambda name: fill(name, 24))
-    palette = _pick_palette(table, hue)
-    count = table[hue].nunique()
-    fig, axes = plt.subplots(1, 2, figsize=(figures.TWO_COLUMNS, 2.1 + 0.12 * count), layout="constrained")
-    shared = {"hue": hue, "palette": palette, "legend": False}
+    names = table[hue].drop_duplicates()
+    colors = COLORS if hue == "class" else tuple(figures.PALETTE.values())
+    fig, axes = plt.subplots(1, 2, figsize=(figures.TWO_COLUMNS, 2.1 + 0.12 * len(names)), layout="constrained")
+    shared = {"hue": hue, "palette": dict(zip(names, cycle(colors), strict=False)), "legend": False}
     sns.ecdfplot(table, x="share", log_scale=True, ax=axes[0], **shared)
     axes[0].set(xlabel="foreground share", ylabel="part of the images with less")
     axes[0].xaxis.set_minor_formatter(NullFormatter())
@@ -100,10 +97,9 @@ def draw_sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
 
 def draw_intensities(surveys: Sequence[Survey]) -> Figure:
     """The grey values inside each class and outside, one panel for each set."""
-    fig, axes = plt.subplots(
-        1, len(surveys), figsize=(figures.TWO_COLUMNS, 2.3), squeeze=False, sharex=True, layout="constrained"
-    )
-    for ax, s in zip(axes[0], surveys, strict=True):
+    fig = plt.figure(figsize=(figures.TWO_COLUMNS, 2.3), layout="constrained")
+    axes = fig.subplots(1, len(surveys), squeeze=False, sharex=True)[0]
+    for ax, s in zip(axes, surveys, strict=True):
         names = ("background", *CATALOGUE[s.images.name].classes)
         counts = s.histograms.sum(0).reshape(len(names), 64, 4).sum(-1)
         for index, (name, values) in enumerate(zip(names, counts, strict=True)):
@@ -114,17 +110,16 @@ def draw_intensities(surveys: Sequence[Survey]) -> Figure:
         ax.set_title(s.images.title, fontsize=8)
         if len(names) < 6:  # more would cover the curves; the gallery names the colours
             ax.legend(fontsize="x-small", frameon=False)
-    axes[0][0].set_ylabel("part of the pixels")
+    axes[0].set_ylabel("part of the pixels")
     return fig
 
 
 def draw_locations(surveys: Sequence[Survey]) -> Figure:
     """How often a place is foreground: one map for each set and class, each in a square whatever the image's shape."""
-    maps = [
-        (f"{fill(s.images.title, 22)}\n{name}", values)
-        for s in surveys
-        for name, values in zip(CATALOGUE[s.images.name].classes, s.locations, strict=True)
-    ]
+    maps = []
+    for s in surveys:
+        titles = [f"{fill(s.images.title, 22)}\n{name}" for name in CATALOGUE[s.images.name].classes]
+        maps += zip(titles, s.locations, strict=True)
     columns = min(5, len(maps))
     rows = -(-len(maps) // columns)
     size = (figures.TWO_COLUMNS * max(columns, 3) / 5, 1.75 * rows + 0.2)
@@ -137,9 +132,3 @@ def draw_locations(surveys: Sequence[Survey]) -> Figure:
         ax.set_title(title, fontsize=7)
     fig.colorbar(shown, ax=axes, label="part of the images", shrink=0.8)
     return fig
-
-
-def _pick_palette(table: pd.DataFrame, hue: str) -> dict[str, str]:
-    if hue == "class":
-        return {name: pick_color(i) for i, name in enumerate(table[hue].drop_duplicates(), 1)}
-    return dict(zip(table[hue].drop_duplicates(), list(figures.PALETTE.values()) * 4, strict=False))
