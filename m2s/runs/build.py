@@ -49,12 +49,10 @@ Tensors = dict[tuple, TensorSet | CropSet]
 
 def build_tensors(run: Run, train_set: ImageSet, kept: Tensors) -> TensorSet | CropSet:
     """The training images of a run at its size, or crops of its volumes: those in ``kept``, or new ones."""
-    recipe = run.recipe
-    made_from = (train_set.fingerprint, run.volumetric, recipe.size, recipe.augment, recipe.seed)
+    size, augment, seed = run.recipe.size, run.recipe.augment, run.recipe.seed
+    made_from = (train_set.fingerprint, run.volumetric, size, augment, seed)
     if made_from not in kept:
         kept.clear()
-        if run.volumetric:
-            kept[made_from] = CropSet(train_set, recipe.size, recipe.seed)
-        else:
-            kept[made_from] = TensorSet(train_set, recipe.size, recipe.augment, recipe.seed)
+        volumetric = run.volumetric
+        kept[made_from] = CropSet(train_set, size, seed) if volumetric else TensorSet(train_set, size, augment, seed)
     return kept[made_from]

@@ -31,12 +31,8 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights,
     machine, versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch) and ``model.safetensors``.
     To score a run again, for instance because a test set has been added, delete its record: the training is kept.
-
-    Args:
-        run: the settings; ``run.data`` must name what ``data`` is.
-        results: the folder of one profile and kind of data (:func:`m2s.results_dir`).
-        data: ``"phantom"`` or the folder of the data sets.
-        kept: the training tensors of earlier runs of this process, see :func:`m2s.runs.build.build_tensors`.
+    ``data`` is ``"phantom"`` or the folder of the data sets; ``kept`` holds tensors of earlier runs
+    (:func:`m2s.runs.build.build_tensors`).
     """
     if data_label(data) != run.data:
         raise InputError(f"run {run.key} is made for {run.data} data, but data is {data}")
@@ -49,7 +45,6 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     train_set = load_train_set(run, data)
     test_sets, missing = _find_test_sets(run, data)
     model, loss = build_network(run), build_loss(run)
-    origin = {"weights": model.weights_source, "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None}
     partial = folder.with_name(folder.name + ".partial")
     try:
         if folder.exists():
@@ -67,10 +62,8 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
             save_file(state, temporary)
     model.load_state_dict(load_file(partial / MODEL))
 
-    start, tables, used = time.perf_counter(), [], [_describe(train_set)]
-    for test_set in test_sets:
-        tables.append(score_set(model, test_set, run.recipe.size))
-        used.append(_describe(test_set))
+    start = time.perf_counter()
+    tables = [score_set(model, test_set, run.recipe.size) for test_set in test_sets]
     scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "image": []})
     scores.round(5).to_csv(partial / SCORES, index=False)
     log = pd.read_csv(partial / "log.csv")
@@ -83,8 +76,9 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": {"training": round(log["seconds"].sum()), "scoring": round(time.perf_counter() - start)},
         "parameters": sum(p.numel() for p in model.parameters()),
-        **origin,
-        "data": used,
+        "weights": model.weights_source,
+        "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None,
+        "data": [_describe(images) for images in (train_set, *test_sets)],
         "missing": missing,
         "machine": describe_machine(),
     }

@@ -23,10 +23,6 @@ def describe_machine() -> dict[str, object]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": platform.system(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "timm": timm.__version__,
-        },
+        "versions": {"python": platform.python_version()}
+        | {m.__name__: m.__version__ for m in (torch, torchvision, timm)},
     }

@@ -15,10 +15,8 @@ from m2s.zoo import create_model
 def load_model(path: str | Path) -> tuple[nn.Module, int]:
     """The trained network of a run, in evaluation mode, and the image size it was trained at.
 
-    ``path`` is a run's folder or the ``model.safetensors`` in it.
-
-    Raises:
-        InputError: there is no record or no checkpoint, or they do not belong together.
+    ``path`` is a run's folder or the ``model.safetensors`` in it. Raises :class:`m2s.errors.InputError` where there is
+    no record or no checkpoint, or they do not belong together.
     """
     folder = Path(path).parent if Path(path).suffix else Path(path)
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():

@@ -48,14 +48,14 @@ def list_runs(profile: str, data: str) -> list[Run]:
     for run in (run for study in STUDIES for run in study_runs(study, profile, data)):
         known = by_key.get(run.key)  # the same run in two tables is scored on the test sets of both
         by_key[run.key] = run if known is None else known.joined(run)
-    alike: dict[tuple, str] = {}  # what many runs lack together is looked for once
-    lacks = {}
-    for key, run in by_key.items():
+    lacks: dict[tuple, str] = {}  # what many runs lack together is looked for once
+    possible = []
+    for run in by_key.values():
         needs = (run.train_sets, run.encoder, run.pretrained, run.lossnet, run.lossnet_pretrained)
-        if needs not in alike:
-            alike[needs] = find_lack(run, data)
-        lacks[key] = alike[needs]
-    possible = [run for key, run in by_key.items() if not lacks[key]]
+        if needs not in lacks:
+            lacks[needs] = find_lack(run, data)
+        if not lacks[needs]:
+            possible.append(run)
     if not possible:
         reasons = "; ".join(dict.fromkeys(lack.removeprefix("not run: ") for lack in lacks.values()))
         raise InputError(f"nothing to run with profile {profile}: {reasons}")
@@ -93,9 +93,8 @@ def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
     """The runs that a notebook shows; for ``90_paper_versus_ours`` all of them, for most notebooks none."""
     if notebook == "90_paper_versus_ours":
         return list_runs(profile, data)
-    shown = {
-        run.key for name, s in STUDIES.items() if s.notebook == notebook for run in study_runs(name, profile, data)
-    }
-    for study, row in FIRST_RUNS.get(notebook, ()):
-        shown |= {run.key for run in STUDIES[study].runs(row, profile, data)[:1]}
-    return [run for run in list_runs(profile, data) if run.key in shown]
+    studies = [name for name, study in STUDIES.items() if study.notebook == notebook]
+    shown = [run for name in studies for run in study_runs(name, profile, data)]
+    shown += [run for name, row in FIRST_RUNS.get(notebook, ()) for run in STUDIES[name].runs(row, profile, data)[:1]]
+    keys = {run.key for run in shown}
+    return [run for run in list_runs(profile, data) if run.key in keys]

@@ -13,18 +13,12 @@ from m2s.errors import InputError
 
 @torch.inference_mode()
 def predict(model: nn.Module, image: np.ndarray, size: int) -> np.ndarray:
-    """Probabilities of one image at its own size.
+    """Probabilities of one image at its own size: float32 ``(H, W)``; ``(C, H, W)`` for a model of C > 1 classes.
 
     Args:
-        model: in evaluation mode, as :func:`m2s.create_model` makes it.
+        model: in evaluation mode, as :func:`m2s.create_model` makes it; an InputError if it takes volumes.
         image: uint8 ``(H, W, 3)``, RGB.
         size: the square side that the network sees, as in its training.
-
-    Returns:
-        float32 ``(H, W)`` in [0, 1]; ``(C, H, W)`` for a model of C > 1 classes.
-
-    Raises:
-        InputError: the model takes volumes.
     """
     if any(p.ndim == 5 for p in model.parameters()):
         raise InputError("this network takes volumes, not images: predict with m2s.runs.predict.predict_volume")

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,7 @@ def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tens
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer, with one learning rate for ``model.encoder``, another for the rest."""
     encoder = list(model.encoder.parameters())
-    inside = {id(p) for p in encoder}
-    rest = [p for p in model.parameters() if id(p) not in inside]
+    rest = [p for name, p in model.named_parameters() if not name.startswith("encoder.")]
     groups = [{"params": encoder, "peak": recipe.encoder_lr}, {"params": rest, "peak": recipe.lr}]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
@@ -87,23 +87,19 @@ def train(
     """Train ``model`` in place, with a checkpoint in ``folder`` after every epoch; resume where one is found.
 
     Args:
-        model: as :func:`m2s.create_model` makes it.
         loss: with a method ``parts(outputs, masks)``, such as those of :mod:`m2s.losses`.
-        train_set: images, or crops of volumes.
-        recipe: how to train.
-        folder: for the checkpoint and the log.
+        folder: for the checkpoint and ``log.csv``, the returned table.
         watched: images on which :func:`mean_iou` is taken after every epoch. It is written down and changes nothing.
         normalization: ``mean`` and ``std`` of the training images; by default the model's own.
 
     Returns:
-        A row per epoch: mean of the loss and of its parts, ``watched_IoU`` if there is one, learning rate, seconds.
-        Also written as ``log.csv``.
+        A row per epoch: mean of the loss and of its parts, ``watched_IoU`` if there is one, learning rates, seconds.
 
     Raises:
         RunError: the loss or a weight is not finite. The checkpoint of the last good epoch stays.
     """
     device = pick_device()
-    volumes = train_set[0][0].ndim == 4
+    on_gpu, volumes = device.type == "cuda", train_set[0][0].ndim == 4
     layout = torch.channels_last_3d if volumes else torch.channels_last  # the faster ones, on CPUs and GPUs
     model.to(device, memory_format=layout), loss.to(device, memory_format=layout)
     optimizer = make_optimizer(model, recipe)
@@ -118,34 +114,28 @@ def train(
 
     generator = torch.Generator()
     loader = DataLoader(
-        train_set,
-        batch_size=recipe.batch_size,
-        shuffle=True,
-        generator=generator,
-        drop_last=len(train_set) >= recipe.batch_size,
-        num_workers=min(8, os.cpu_count() or 1) if device.type == "cuda" else 0,
-        persistent_workers=device.type == "cuda",
-        pin_memory=device.type == "cuda",
-    )
+        train_set, recipe.batch_size, shuffle=True, drop_last=len(train_set) >= recipe.batch_size, generator=generator,
+        num_workers=min(8, os.cpu_count() or 1) if on_gpu else 0, persistent_workers=on_gpu, pin_memory=on_gpu,
+    )  # fmt: skip
     sizes = multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
-    terminal = sys.stderr.isatty()
-    bar = tqdm(total=recipe.epochs * len(loader), initial=len(log) * len(loader), disable=not terminal, unit="step")
+    steps, terminal = len(loader), sys.stderr.isatty()
+    bar = tqdm(total=recipe.epochs * steps, initial=len(log) * steps, disable=not terminal, unit="step")
     for epoch in range(len(log), recipe.epochs):
-        start, sums = time.perf_counter(), {}
+        start, sums = time.perf_counter(), Counter()
         generator.manual_seed(epoch_seed(recipe.seed, epoch))
         torch.manual_seed(epoch_seed(recipe.seed, epoch))
         train_set.set_epoch(epoch)
         model.train()
         for step, (images, masks) in enumerate(loader):
             for group in optimizer.param_groups:
-                group["lr"] = rate(recipe, epoch, step, len(loader)) * group["peak"]
+                group["lr"] = rate(recipe, epoch, step, steps) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
             if not volumes:  # which come normalised, each by itself
                 images = normalise(images, **normalization)
             size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=on_gpu):
                 outputs = model(images)
             outputs = outputs.float() if isinstance(outputs, Tensor) else [o.float() for o in outputs]
             parts = loss.parts(outputs, masks)
@@ -156,24 +146,21 @@ def train(
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
-            for name, value in {"loss": total, **parts}.items():
-                sums[name] = sums.get(name, 0.0) + value.item()
+            sums.update({name: value.item() for name, value in {"loss": total, **parts}.items()})
             bar.update()
         if not all(p.isfinite().all() for p in model.parameters()):
             bar.close()
             raise not_finite("a weight is not finite", epoch, step, folder)
-        means = {name: value / len(loader) for name, value in sums.items()}
+        means = {name: value / steps for name, value in sums.items()}
         if watched is not None:
             means["watched_IoU"] = mean_iou(model, watched, recipe.batch_size)
         rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}
         log.append({"epoch": epoch + 1, **means, **rates, "seconds": time.perf_counter() - start})
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}
         with whole_file(checkpoint) as temporary:
-            torch.save(state, temporary)
+            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}, temporary)
         if not terminal:
-            print(
-                f"epoch {epoch + 1}/{recipe.epochs}  loss {means['loss']:.4f}  {log[-1]['seconds']:.0f} s", flush=True
-            )
+            seconds = log[-1]["seconds"]
+            print(f"epoch {epoch + 1}/{recipe.epochs}  loss {means['loss']:.4f}  {seconds:.0f} s", flush=True)
     bar.close()
     table = pd.DataFrame(log)
     table.to_csv(folder / "log.csv", index=False)
@@ -192,7 +179,7 @@ def mean_iou(model: nn.Module, images: TensorSet, batch_size: int = 16) -> float
     """IoU at 0.5 of each image at the set's own size, averaged over the images; for one foreground class.
 
     LGMSNet's code takes this after every epoch, keeps the epoch where it is best, and reports that very number
-    (:data:`m2s.metrics.CONVENTIONS`, "lgmsnet"): choosing and reporting on the same images.
+    (:data:`m2s.metrics.conventions.CONVENTIONS`, "lgmsnet"): choosing and reporting on the same images.
     """
     model.eval()
     device, found = next(model.parameters()).device, []
