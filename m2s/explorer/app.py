@@ -22,12 +22,9 @@ class Explorer:
     The networks run only when image, size or checkpoint change; everything else is drawn from what they left. Display
     ``explorer.widget``.
 
-    Args:
-        data, results, lossnet: as in :class:`m2s.explorer.session.Session`.
-        dataset: the data set to begin with; its test images are offered, and another image can be uploaded.
-        first, second: titles of :func:`m2s.explorer.session.list_checkpoints` to begin with; by default the first one
-            found, and none.
-        size: the square side that the networks see.
+    It begins with the test images of ``dataset``, and with the networks ``first`` and ``second``, titles of
+    :func:`m2s.explorer.session.list_checkpoints` (by default the first one found, and none), which see images of
+    ``size`` × ``size``. The other arguments are those of :class:`m2s.explorer.session.Session`.
     """
 
     def __init__(

@@ -48,13 +48,11 @@ class LossNetTab:
         grey = [(side[..., None] * np.full(3, 255)).astype(np.uint8) for side in (self.fixed, self.changed)]
         difference = np.abs(self.fixed - self.changed)
         name = "the changed mask" if self.session.mask is not None else "no mask: the prediction at 0.5"
-        as_they_are = [(grey[0], self.other.value), (grey[1], name)]
-        columns = [[*as_they_are, (pictures.color(difference), f"difference {difference.mean():.3f}")]]
+        apart = (pictures.color(difference), f"difference {difference.mean():.3f}")
+        columns = [[(grey[0], self.other.value), (grey[1], name), apart]]
         for level, sides in enumerate(maps, start=1):
-            low, high = min(s.min() for s in sides[:2]), max(s.max() for s in sides[:2])
-            column = [(pictures.color(side, low, high), f"level {level}") for side in sides[:2]]
-            column.append((pictures.color(sides[2]), f"l<sub>f</sub><sup>{level}</sup> = {sides[2].mean():.3g}"))
-            columns.append(column)
+            term = f"l<sub>f</sub><sup>{level}</sup> = {sides[2].mean():.3g}"
+            columns.append(zip(pictures.color_level(*sides), (f"level {level}", f"level {level}", term), strict=True))
         for strip, row in zip(self.rows, zip(*columns, strict=True), strict=True):
             strip.show(*row)
         total = sum(float(distance.mean()) for *_, distance in maps)

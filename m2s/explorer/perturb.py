@@ -22,10 +22,8 @@ class PerturbTab:
         self.right, self.down = slider("lesion right", -120, 120, 4), slider("lesion down", -120, 120, 4)
         self.off = widgets.Dropdown(options=["no unit"], description="switch off", style={"description_width": "110px"})
         self.rows = {name: Strip(name, 176) for name in "AB"}
-        left = widgets.VBox([self.noise, self.blur, self.brightness])
-        self.widget = widgets.VBox(
-            [widgets.HBox([left, widgets.VBox([self.right, self.down, self.off])]), *self.rows.values()]
-        )
+        sides = [self.noise, self.blur, self.brightness], [self.right, self.down, self.off]
+        self.widget = widgets.VBox([widgets.HBox([widgets.VBox(side) for side in sides]), *self.rows.values()])
         for control in (self.noise, self.blur, self.brightness, self.right, self.down, self.off):
             status.on_change(control, ("running the network on the changed image", self.run), ("drawing", self.draw))
 
@@ -56,12 +54,10 @@ class PerturbTab:
                 strip.show()
                 continue
             before, after = session.captures[network].probability[0].numpy(), self.predictions[network]
+            borders = pictures.draw_borders(session.image, session.mask, before)
             change = np.abs(after - before)
             strip.show(
-                (
-                    pictures.draw_borders(session.image, session.mask, before),
-                    f"before{dice_text(before, session.mask)}",
-                ),
+                (borders, f"before{dice_text(before, session.mask)}"),
                 (pictures.draw_borders(self.image, self.mask, after), f"after{dice_text(after, self.mask)}"),
                 (pictures.color(after, 0, 1), "probability after"),
                 (pictures.color(change, 0, 1), f"change, mean {change.mean():.3f}"),

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from itertools import chain
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -45,9 +46,8 @@ class PyramidTab:
         self.about = widgets.HTML()
         right = [widgets.HBox([self.view, self.channel]), self.about, *self.rows.values(), self.plots]
         left = [widgets.HBox([self.network, self.measure]), self.triangle]
-        self.widget = widgets.VBox(
-            [widgets.HTML(STYLE), self.maps, widgets.HBox([widgets.VBox(left), widgets.VBox(right)])]
-        )
+        sides = widgets.HBox([widgets.VBox(left), widgets.VBox(right)])
+        self.widget = widgets.VBox([widgets.HTML(STYLE), self.maps, sides])
         draw = ("drawing", self.draw)
         status.on_change(self.network, ("drawing the triangle", self.draw_triangle))
         for control in (self.view, self.channel):
@@ -67,7 +67,7 @@ class PyramidTab:
     def _build(self) -> None:
         """The buttons, in the rows of the triangle."""
         self.buttons, rows = {}, pictures.arrange_nodes(self.session.captures["A"])
-        for name in (name for row in rows for name in row):
+        for name in chain(*rows):
             button = widgets.Button(description=to_unicode(name), tooltip=name)
             button.add_class("m2s-node").add_class(self._css(name))
             button.on_click(lambda _, name=name: self.choose(name))

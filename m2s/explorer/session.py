@@ -47,21 +47,14 @@ class Session:
 
     def __init__(self, data: str | Path = "phantom", results: Path | None = None, lossnet: str | None = None):
         self.data, self.checkpoints = data, list_checkpoints(results)
-        self.networks: dict[str, M2SNet] = {}
-        """The networks by their letters, A and B."""
-        self.captures: dict[str, Capture] = {}
-        """What the networks made of the image, by the same letters."""
-        self.image: np.ndarray | None = None
-        """The image as the networks see it, uint8 (size, size, 3)."""
-        self.mask: np.ndarray | None = None
-        """Its mask, bool (size, size), or ``None`` for an image without one."""
-        self.images: ImageSet | None = None
-        """The images to choose from."""
+        self.networks: dict[str, M2SNet] = {}  # by their letters, A and B
+        self.captures: dict[str, Capture] = {}  # what the networks made of the image, by the same letters
+        self.image: np.ndarray | None = None  # as the networks see it, uint8 (size, size, 3)
+        self.mask: np.ndarray | None = None  # bool (size, size), or None for an image without one
+        self.images: ImageSet | None = None  # to choose from
         self._loaded: dict[str, M2SNet] = {}
         self._lossnet: LossNet | None = None
-        self._lossnet_name = lossnet or (
-            "vgg16" if weights.local_weights("vgg16") is not None else "tf_efficientnet_lite0"
-        )
+        self._lossnet_name = lossnet or ("vgg16" if weights.local_weights("vgg16") else "tf_efficientnet_lite0")
 
     def list_data_sets(self) -> list[str]:
         """The names of the 2-D data sets that are there; all of them where images are made up."""

@@ -95,7 +95,5 @@ class Strip(widgets.HBox):
 def slider(text: str, low: float, high: float, step: float = 1, value: float = 0) -> widgets.Widget:
     """A slider that tells its value when it is let go."""
     kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
-    layout, style = {"width": "360px"}, {"description_width": "110px"}
-    return kind(
-        value, min=low, max=high, step=step, description=text, continuous_update=False, layout=layout, style=style
-    )
+    look = {"layout": {"width": "360px"}, "style": {"description_width": "110px"}}
+    return kind(value, min=low, max=high, step=step, description=text, continuous_update=False, **look)
