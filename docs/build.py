@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 import m2s
-from m2s.cli.main import run_guarded
+from m2s.cli.main import guarded
 from m2s.errors import InputError, RunError
 from m2s.paths import ROOT, data_label, results_dir
 from m2s.studies.profiles import find_profile
@@ -250,4 +250,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_guarded(main))
+    sys.exit(guarded(main)())

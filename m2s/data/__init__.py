@@ -18,7 +18,7 @@ _HOME = {
     "TensorSet": "tensors",
     "load_images": "load",
     "multiscale_sizes": "tensors",
-    "normalise": "tensors",
+    "normalize": "tensors",
     "read_image": "disk.images",
     "read_mask": "disk.images",
     "read_volume": "disk.nifti",

@@ -22,7 +22,7 @@ class Prepared(NamedTuple):
 
     name: str
     volume: Tensor
-    """float32 (1, D, H, W), at the data set's spacing and normalised (:func:`normalise_volume`)."""
+    """float32 (1, D, H, W), at the data set's spacing and normalised (:func:`normalize_volume`)."""
     mask: Tensor
     """uint8 (1, D, H, W), of the same size."""
     own_mask: np.ndarray
@@ -41,10 +41,10 @@ def prepare_volume(image_set: ImageSet, index: int) -> Prepared:
         size = [max(1, round(voxels * step / new_step)) for voxels, step, new_step in steps]
         volume = F.interpolate(volume[None], size, mode="trilinear", align_corners=False)[0]
         mask = F.interpolate(mask[None], size, mode="nearest")[0]
-    return Prepared(name, normalise_volume(volume, entry.modality), mask, own_mask)
+    return Prepared(name, normalize_volume(volume, entry.modality), mask, own_mask)
 
 
-def normalise_volume(volume: Tensor, modality: str) -> Tensor:
+def normalize_volume(volume: Tensor, modality: str) -> Tensor:
     """A volume (…, D, H, W) in its own units → what networks see.
 
     CT is clipped to :data:`CT_WINDOW` and brought to 0 … 1. MRI has no units: it is brought to mean 0 and deviation 1

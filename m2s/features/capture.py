@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2s.data.tensors import normalise
+from m2s.data.tensors import normalize
 from m2s.errors import InputError, unknown
 from m2s.m2snet import M2SNet
 
@@ -108,7 +108,7 @@ def capture(
         kept[name] = Node(name, _kind(name), _label(name, known[name]), feature[0].float().cpu(), stride, known[name])
 
     with _watched(model, keep, off):
-        logits = model(normalise(x, model.mean, model.std))
+        logits = model(normalize(x, model.mean, model.std))
     return Capture({name: kept[name] for name in known if name in kept}, logits[0].float().cpu())
 
 

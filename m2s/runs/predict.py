@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2s.data.tensors import normalise
+from m2s.data.tensors import normalize
 from m2s.errors import InputError
 
 
@@ -25,7 +25,7 @@ def predict(model: nn.Module, image: np.ndarray, size: int) -> np.ndarray:
     device = next(model.parameters()).device
     x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
     x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)
-    probabilities = model(normalise(x, model.mean, model.std)).float().sigmoid()
+    probabilities = model(normalize(x, model.mean, model.std)).float().sigmoid()
     probabilities = F.interpolate(probabilities, image.shape[:2], mode="bilinear", align_corners=False)[0]
     return (probabilities[0] if len(probabilities) == 1 else probabilities).cpu().numpy()
 

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from m2s.data.crops import CropSet
-from m2s.data.tensors import TensorSet, multiscale_sizes, normalise
+from m2s.data.tensors import TensorSet, multiscale_sizes, normalize
 from m2s.errors import RunError, unknown
 from m2s.paths import whole_file
 from m2s.runs.models import pick_device
@@ -131,7 +131,7 @@ def train(
                 group["lr"] = rate(recipe, epoch, step, steps) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
             if not volumes:  # which come normalised, each by itself
-                images = normalise(images, **normalization)
+                images = normalize(images, **normalization)
             size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
@@ -184,7 +184,7 @@ def mean_iou(model: nn.Module, images: TensorSet, batch_size: int = 16) -> float
     model.eval()
     device, found = next(model.parameters()).device, []
     for batch, masks in DataLoader(images, batch_size):
-        p = model(normalise(batch.to(device), model.mean, model.std)) > 0
+        p = model(normalize(batch.to(device), model.mean, model.std)) > 0
         g = masks.to(device) > 0
         both, either = (p & g).sum((1, 2, 3)), (p | g).sum((1, 2, 3))
         found.append(torch.where(either > 0, both / either, 1.0))

@@ -97,10 +97,10 @@ def test_normalise():
     images = torch.randint(0, 256, (2, 3, 5, 4), dtype=torch.uint8)
     expected = (images.numpy() / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
     for given in (images, images / 255, images.double() / 255):
-        result = data.normalise(given, mean, std)
+        result = data.normalize(given, mean, std)
         assert result.dtype == torch.float32
         np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
-    assert data.normalise(images[0], mean, std).shape == (3, 5, 4)
+    assert data.normalize(images[0], mean, std).shape == (3, 5, 4)
 
 
 def test_augmenting_leaves_the_number_of_threads_alone(images):

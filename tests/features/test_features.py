@@ -43,7 +43,7 @@ def test_nodes_are_what_the_parts_of_the_network_give(options):
     nodes = m2s.capture(model, IMAGE, size=64)
     x = torch.from_numpy(IMAGE).permute(2, 0, 1)[None] / 255
     x = nn.functional.interpolate(x, (64, 64), mode="bilinear", antialias=True)
-    x = m2s.data.normalise(x, model.mean, model.std)
+    x = m2s.data.normalize(x, model.mean, model.std)
     with torch.inference_mode():
         levels = model.encoder(x)
         pyramid = model.pyramid(levels)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from m2s import data
-from m2s.data.crops import CropSet, normalise_volume, prepare_volume
+from m2s.data.crops import CropSet, normalize_volume, prepare_volume
 from m2s.errors import InputError
 from m2s.metrics.volumes import volume_scores
 from m2s.runs.execute import execute
@@ -68,8 +68,8 @@ def test_small_volumes_are_padded(volumes):
 
 def test_units_of_each_modality():
     hounsfield = torch.tensor([-1000.0, -175, 37.5, 250, 3000]).reshape(1, 1, 1, 5)
-    assert normalise_volume(hounsfield, "CT volume").flatten().tolist() == [0, 0, 0.5, 1, 1]
-    scanner = normalise_volume(torch.rand(1, 4, 5, 6) * 900 + 100, "MRI volume")
+    assert normalize_volume(hounsfield, "CT volume").flatten().tolist() == [0, 0, 0.5, 1, 1]
+    scanner = normalize_volume(torch.rand(1, 4, 5, 6) * 900 + 100, "MRI volume")
     assert scanner.mean().abs() < 1e-5 and scanner.std() == pytest.approx(1, abs=1e-5)
 
 
