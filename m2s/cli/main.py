@@ -5,11 +5,33 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from io import BytesIO
 from pathlib import Path
 
-from m2s.cli.parser import ROOT_HELP, Parser, build_parser
+from m2s.cli.parser import build_parser, build_script_parser
 from m2s.errors import InputError, RunError
+
+
+def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
+    """``work`` as a program's main function: it returns the exit code, and says in one line what went wrong."""
+
+    @wraps(work)
+    def guard(*args, **settings) -> int:
+        for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.default_int_handler)
+        try:
+            return work(*args, **settings) or 0
+        except (InputError, RunError) as error:
+            print(f"m2s: error: {error}", file=sys.stderr)
+            return 2 if isinstance(error, InputError) else 1
+        except KeyboardInterrupt:
+            told = "m2s: interrupted; what was finished is kept, and the same command goes on from there"
+            print(told, file=sys.stderr)
+            return 130
+
+    return guard
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -38,31 +60,31 @@ def train(args: argparse.Namespace) -> None:
         for run in list_runs(args.profile, args.data):
             print(f"{run.key}  {run.title}")
         return
-    network = {name: getattr(args, name) for name in ("model", "encoder") if getattr(args, name) is not None}
-    recipe = {name: getattr(args, name) for name in ("size", "epochs", "seed") if getattr(args, name) is not None}
-    results = paths.results_dir(args.profile, args.data)
-    if not args.key:
+    network, recipe = (
+        {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        for names in (("model", "encoder"), ("size", "epochs", "seed"))
+    )
+    if args.key and (network or recipe):
+        raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
+    if args.key:
+        runs = [find_run(args.profile, args.data, key) for key in args.key]
+    else:
         list_runs(args.profile, args.data)  # a wrong profile or folder is told before anything is written
         run = STUDIES["polyps"].runs("M2SNet", args.profile, args.data)[0]
-        run = replace(run, **network, recipe=replace(run.recipe, **recipe))
-        build_network(run, pretrained=False)  # a name that does not exist is told before anything is written
-        print(f"run {run.key}: {run.title}", flush=True)
-        print(execute(run, results, args.data))
-        return
-    if network or recipe:
-        raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
-    failed = {}
-    for run in [find_run(args.profile, args.data, key) for key in args.key]:
+        runs = [replace(run, **network, recipe=replace(run.recipe, **recipe))]
+        build_network(runs[0], pretrained=False)  # a name that does not exist is told before anything is written
+    failed = []
+    for run in runs:
         print(f"run {run.key}: {run.title}", flush=True)
         try:
-            print(execute(run, results, args.data), flush=True)
+            print(execute(run, paths.results_dir(args.profile, args.data), args.data), flush=True)
         except (InputError, RunError) as error:  # the others do not depend on it
-            if len(args.key) == 1:
+            if len(runs) == 1:
                 raise
-            failed[run.key] = str(error)
+            failed.append(f"{run.key}: {error}")
             print(f"m2s: error: {error}", file=sys.stderr)
     if failed:
-        raise RunError("; ".join(f"{key}: {error}" for key, error in failed.items()))
+        raise RunError("; ".join(failed))
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -117,11 +139,12 @@ def data(args: argparse.Namespace) -> None:
     """Tell which data sets are there, and how to get the rest."""
     import json
 
+    from m2s.data.get.obtain import default_root
     from m2s.data.get.status import describe_all_sources, describe_source, format_source, format_table
 
-    root = choose_data_root(args.root)
-    if args.root and not root.is_dir():
-        raise InputError(f"no such folder: {root}; give the folder that holds the data sets")
+    if args.root and not args.root.is_dir():
+        raise InputError(f"no such folder: {args.root}; give the folder that holds the data sets")
+    root = args.root or default_root()
     status = describe_source(args.name, root) if args.name else describe_all_sources(root)
     if args.json:
         print(json.dumps(status, indent=2, ensure_ascii=False))
@@ -131,41 +154,19 @@ def data(args: argparse.Namespace) -> None:
         print(format_table(status, root))
 
 
-def choose_data_root(root: Path | None) -> Path:
-    """The given folder of all data sets, or the default one."""
+@guarded
+def data_script(name: str, argv: Sequence[str] | None = None) -> None:
+    """The command line of ``data_scripts/<name>.py``; return the exit code."""
     from m2s.data.get import obtain
 
-    return root.expanduser() if root else obtain.default_root()
-
-
-def data_script(name: str, argv: Sequence[str] | None = None) -> int:
-    """The command line of ``data_scripts/<name>.py``; return the exit code."""
-
-    def work() -> None:
-        from m2s.data.get import obtain
-
-        script = f"python data_scripts/{name}.py"
-        text = f"Fetch, verify and prepare {name}; archives put there by hand are taken as well."
-        parser = Parser(prog=script, description=text, epilog=f"example: {script} --root ~/polyps")
-        parser.add_argument("--root", type=Path, metavar="DIR", help=ROOT_HELP)
-        parser.add_argument("--check", action="store_true", help="verify what is there, and fetch nothing")
-        parser.add_argument(
-            "--url",
-            action="append",
-            default=[],
-            help="a download link from the set's page, where there is no fixed one",
-        )
-        parser.add_argument("--part", action="store_true", help="prepare an incomplete set as well")
-        args = parser.parse_args(argv)
-        if args.check and (args.url or args.part):
-            raise InputError("--check fetches and prepares nothing: leave out --url and --part")
-        root = choose_data_root(args.root)
-        if args.check:
-            obtain.check_set(name, root)
-        else:
-            obtain.get_set(name, root, tuple(args.url), args.part)
-
-    return run_guarded(work)
+    args = build_script_parser(name).parse_args(argv)
+    if args.check and (args.url or args.part):
+        raise InputError("--check fetches and prepares nothing: leave out --url and --part")
+    root = args.root or obtain.default_root()
+    if args.check:
+        obtain.check_set(name, root)
+    else:
+        obtain.get_set(name, root, tuple(args.url), args.part)
 
 
 def student(args: argparse.Namespace) -> None:
@@ -189,14 +190,11 @@ def bench(args: argparse.Namespace) -> None:
 
     if args.loader:
         for workers in (0, 1, 2):
-            print(
-                f"{workers} workers: {loader_rate(args.size, workers):.0f} images a second at {args.size} px, augmented"
-            )
+            rate = loader_rate(args.size, workers)
+            print(f"{workers} workers: {rate:.0f} images a second at {args.size} px, augmented")
         return
-    ratio = filters_ratio(args.size, encoder=args.encoder)
-    print(
-        f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio:.3f} of the time that dense all-one filters take"
-    )
+    ratio = f"{filters_ratio(args.size, encoder=args.encoder):.3f}"
+    print(f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio} of the time that dense all-one filters take")
 
 
 def models(args: argparse.Namespace) -> None:
@@ -206,42 +204,13 @@ def models(args: argparse.Namespace) -> None:
     print("\n".join(list_models()))
 
 
-COMMANDS = {
-    "doctor": doctor,
-    "reproduce": reproduce,
-    "train": train,
-    "predict": predict,
-    "evaluate": evaluate,
-    "data": data,
-    "student": student,
-    "bench": bench,
-    "list": models,
+COMMANDS = {"list": models} | {
+    command.__name__: command for command in (doctor, reproduce, train, predict, evaluate, data, student, bench)
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@guarded
+def main(argv: Sequence[str] | None = None) -> int | None:
     """Run one command; return the exit code."""
-
-    def work() -> int | None:
-        args = build_parser().parse_args(argv)
-        return COMMANDS[args.command](args)
-
-    return run_guarded(work)
-
-
-def run_guarded(work: Callable[[], int | None]) -> int:
-    """Do ``work``; return its exit code, with one line for what went wrong."""
-    for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
-    try:
-        return work() or 0
-    except InputError as error:
-        print(f"m2s: error: {error}", file=sys.stderr)
-        return 2
-    except RunError as error:
-        print(f"m2s: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("m2s: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
-        return 130
+    args = build_parser().parse_args(argv)
+    return COMMANDS[args.command](args)

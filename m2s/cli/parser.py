@@ -1,6 +1,7 @@
 """The arguments of every command."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from m2s.errors import InputError
@@ -16,105 +17,94 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (see {self.prog} --help)")
 
 
-ROOT_HELP = "the folder of all data sets (default: the variable M2S_DATA, or data)"
-
-
 def build_parser() -> Parser:
     """The parser of ``m2s``; ``args.command`` is the name of the command."""
     parser = Parser(prog="m2s", description="MSNet, M2SNet and LGMSNet: tutorials and reproductions")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
-    def command(name: str, help: str, example: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help, epilog=f"example: m2s {example}")
+    def command(name: str, help: str, example: str) -> Callable:
+        """Begin a command; return what adds an argument to it."""
+        epilog = f"example: m2s {name} {example}".rstrip()
+        return commands.add_parser(name, help=help, description=help, epilog=epilog).add_argument
 
-    def knobs(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--profile", default="lab", help="how large: smoke, lab (default), full or paper")
-        sub.add_argument(
-            "--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets"
-        )
+    def add_profile_and_data(add: Callable) -> None:
+        add("--profile", default="lab", help="how large: smoke, lab (default), full or paper")
+        add("--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets")
 
-    sub = command(
-        "doctor", "what is installed and found here, and what each profile will take", "doctor --data ~/polyps"
-    )
-    sub.add_argument("--data", help="a folder of data sets (default: the variable M2S_DATA)")
+    add = command("doctor", "what is installed and found here, and what each profile will take", "--data ~/polyps")
+    add("--data", help="a folder of data sets (default: the variable M2S_DATA)")
 
-    sub = command(
-        "reproduce", "train every run and execute every notebook", "reproduce --profile lab --only 20_polyp_table"
-    )
-    knobs(sub)
-    sub.add_argument("--cores", type=parse_positive, help="how many cores to use (default: all)")
-    sub.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="these notebooks and the runs they need")
-    sub.add_argument("--notebooks", type=Path, metavar="DIR", help="another folder of notebooks")
-    sub.add_argument("--dry-run", action="store_true", help="list what would be done")
+    add = command("reproduce", "train every run and execute every notebook", "--profile lab --only 20_polyp_table")
+    add_profile_and_data(add)
+    add("--cores", type=parse_positive, help="how many cores to use (default: all)")
+    add("--only", nargs="+", default=[], metavar="NOTEBOOK", help="these notebooks and the runs they need")
+    add("--notebooks", type=Path, metavar="DIR", help="another folder of notebooks")
+    add("--dry-run", action="store_true", help="list what would be done")
 
-    sub = command(
-        "train",
-        "train a run, or go on with it; without --key, the profile's M2SNet on polyps with your changes",
-        "train --profile lab --model msnet --seed 1",
-    )
-    knobs(sub)
-    sub.add_argument("--list", action="store_true", help="list the keys and titles of the profile's runs")
-    sub.add_argument("--key", nargs="+", help="the keys of some runs of that list")
-    sub.add_argument("--model", metavar="NAME", help="see m2s list")
-    sub.add_argument("--encoder", metavar="NAME", help="a timm model name")
-    sub.add_argument("--epochs", type=parse_positive)
-    sub.add_argument("--size", type=parse_positive, help="side of the training images in pixels")
-    sub.add_argument("--seed", type=int)
+    help = "train a run, or go on with it; without --key, the profile's M2SNet on polyps with your changes"
+    add = command("train", help, "--profile lab --model msnet --seed 1")
+    add_profile_and_data(add)
+    add("--list", action="store_true", help="list the keys and titles of the profile's runs")
+    add("--key", nargs="+", help="the keys of some runs of that list")
+    add("--model", metavar="NAME", help="see m2s list")
+    add("--encoder", metavar="NAME", help="a timm model name")
+    add("--epochs", type=parse_positive)
+    add("--size", type=parse_positive, help="side of the training images in pixels")
+    add("--seed", type=int)
 
-    sub = command(
-        "predict",
-        "segment images with a trained run",
-        "predict a.jpg b.jpg --checkpoint results/lab-phantom/runs/KEY --out maps",
-    )
-    sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    sub.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="F", help="the folder of a run, or its model.safetensors"
-    )
-    sub.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size"
-    )
-    sub.add_argument("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
+    example = "a.jpg b.jpg --checkpoint results/lab-phantom/runs/KEY --out maps"
+    add = command("predict", "segment images with a trained run", example)
+    add("images", nargs="+", type=Path, metavar="IMAGE")
+    add("--checkpoint", type=Path, required=True, metavar="F", help="the folder of a run, or its model.safetensors")
+    add("--out", type=Path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size")
+    add("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
 
-    sub = command(
-        "evaluate", "score a folder of prediction maps", "evaluate --pred maps --gt masks --convention released"
-    )
-    sub.add_argument(
-        "--pred", type=Path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1"
-    )
-    sub.add_argument("--gt", type=Path, required=True, metavar="DIR", help="the masks, paired with the maps by name")
-    sub.add_argument("--convention", default="released", help="released (default), pranet, lgmsnet or monai")
-    sub.add_argument("--partial", action="store_true", help="score only the images that have both a map and a mask")
-    sub.add_argument("--json", type=Path, metavar="F", help="write the means here too")
+    add = command("evaluate", "score a folder of prediction maps", "--pred maps --gt masks --convention released")
+    add("--pred", type=Path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1")
+    add("--gt", type=Path, required=True, metavar="DIR", help="the masks, paired with the maps by name")
+    add("--convention", default="released", help="released (default), pranet, lgmsnet or monai")
+    add("--partial", action="store_true", help="score only the images that have both a map and a mask")
+    add("--json", type=Path, metavar="F", help="write the means here too")
 
-    sub = command("data", "the data sets: what is there, and how to get the rest", "data kvasir --root ~/polyps")
-    sub.add_argument("name", nargs="?", metavar="NAME", help="show this one in full")
-    sub.add_argument("--root", type=Path, metavar="DIR", help=ROOT_HELP)
-    sub.add_argument("--json", action="store_true", help="print it as JSON")
+    add = command("data", "the data sets: what is there, and how to get the rest", "kvasir --root ~/polyps")
+    add("name", nargs="?", metavar="NAME", help="show this one in full")
+    add_root(add)
+    add("--json", action="store_true", help="print it as JSON")
 
-    sub = command(
-        "student",
-        "for a class: notebooks without solutions, and one archive for a room without a network",
-        "student --out build",
-    )
-    sub.add_argument(
-        "--out",
-        type=Path,
-        default=Path("build"),
-        metavar="DIR",
-        help="where student/, m2s-student.zip and the teacher's answers.md go, replacing older ones (default: build)",
-    )
-    sub.add_argument("--profile", default="lab", help="whose trained networks go into the archive (default: lab)")
-    sub.add_argument(
-        "--nbgrader", type=Path, metavar="DIR", help="write an nbgrader course there instead, with hidden checks"
-    )
+    help = "for a class: notebooks without solutions, and one archive for a room without a network"
+    add = command("student", help, "--out build")
+    help = "where student/, m2s-student.zip and the teacher's answers.md go, replacing older ones (default: build)"
+    add("--out", type=Path, default=Path("build"), metavar="DIR", help=help)
+    add("--profile", default="lab", help="whose trained networks go into the archive (default: lab)")
+    add("--nbgrader", type=Path, metavar="DIR", help="write an nbgrader course there instead, with hidden checks")
 
-    sub = command("bench", "time M2SNet against the same network with dense all-one filters", "bench --size 352")
-    sub.add_argument("--size", type=parse_positive, default=352)
-    sub.add_argument("--encoder", default="res2net50d", metavar="NAME")
-    sub.add_argument("--loader", action="store_true", help="time the training loader instead")
+    add = command("bench", "time M2SNet against the same network with dense all-one filters", "--size 352")
+    add("--size", type=parse_positive, default=352)
+    add("--encoder", default="res2net50d", metavar="NAME")
+    add("--loader", action="store_true", help="time the training loader instead")
 
-    command("list", "the names of the models", "list")
+    command("list", "the names of the models", "")
     return parser
+
+
+def build_script_parser(name: str) -> Parser:
+    """The parser of ``data_scripts/<name>.py``."""
+    script = f"python data_scripts/{name}.py"
+    text = f"Fetch, verify and prepare {name}; archives put there by hand are taken as well."
+    parser = Parser(prog=script, description=text, epilog=f"example: {script} --root ~/polyps")
+    add = parser.add_argument
+    add_root(add)
+    add("--check", action="store_true", help="verify what is there, and fetch nothing")
+    help = "a download link from the set's page, where there is no fixed one"
+    add("--url", action="append", default=[], help=help)
+    add("--part", action="store_true", help="prepare an incomplete set as well")
+    return parser
+
+
+def add_root(add: Callable) -> None:
+    """Add the option for the folder of all data sets."""
+    help = "the folder of all data sets (default: the variable M2S_DATA, or data)"
+    add("--root", type=lambda text: Path(text).expanduser(), metavar="DIR", help=help)
 
 
 def parse_positive(text: str) -> int:

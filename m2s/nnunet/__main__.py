@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 
-from m2s.cli.main import run_guarded
+from m2s.cli.main import guarded
 from m2s.cli.parser import Parser, parse_positive
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
@@ -21,8 +23,37 @@ def load_sets(names: Sequence[str], split: str, data: str, limit: int | None) ->
     return [load_images(*(name.split("/") if "/" in name else (name, split)), data, limit) for name in names]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@guarded
+def main(argv: Sequence[str] | None = None) -> None:
     """``python -m m2s.nnunet write | score | short | trainers``; return the exit code."""
+    args = build_parser().parse_args(argv)
+    if args.command == "trainers":
+        print(TRAINERS)
+        return
+    if not os.environ.get(RAW):
+        raise InputError("set nnU-Net's folders first: nnUNet_raw, for writing and scoring")
+    raw = Path(os.environ[RAW], args.dataset)
+    if args.command == "write":
+        train = load_sets(args.train, "train", args.data, args.train_limit)
+        tests = load_sets(args.test, "test", args.data, args.test_limit)
+        print(write_raw(reduce(add, train), tests, raw, args.size))
+        return
+    if args.command == "short":
+        if args.trainer not in ROWS:
+            raise unknown("trainer", args.trainer, ROWS)
+        row = ROWS[args.trainer]
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nnU-Net ends its worker processes by it
+        predictions, settings = short_run(args.dataset, args.trainer, args.epochs, args.iterations)
+    else:
+        row, predictions, settings = args.row, args.predictions, args.settings
+    scores = score_predictions(raw, predictions)
+    data = "phantom" if json.loads((raw / "dataset.json").read_text())["made_up"] else "real"
+    print(scores.groupby("dataset", sort=False).mean(numeric_only=True).round(3).to_string())
+    print(keep_scores(scores, row, settings, results_dir(args.profile, data)))
+
+
+def build_parser() -> Parser:
+    """The arguments of every command."""
     parser = Parser(prog="python -m m2s.nnunet", description="M2SNet in the framework of nnU-Net v2")
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND", parser_class=Parser)
     commands.add_parser("trainers", help="print the folder for the variable nnUNet_extTrainer")
@@ -47,35 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for sub in (score, short):
         sub.add_argument("--profile", default="lab", help="whose results folder the scores go to")
 
-    def work() -> None:
-        args = parser.parse_args(argv)
-        if args.command == "trainers":
-            print(TRAINERS)
-            return
-        if not os.environ.get(RAW):
-            raise InputError("set nnU-Net's folders first: nnUNet_raw, for writing and scoring")
-        raw = Path(os.environ[RAW], args.dataset)
-        if args.command == "write":
-            train, *others = load_sets(args.train, "train", args.data, args.train_limit)
-            tests = load_sets(args.test, "test", args.data, args.test_limit)
-            for other in others:
-                train = train + other
-            print(write_raw(train, tests, raw, args.size))
-            return
-        if args.command == "short":
-            if args.trainer not in ROWS:
-                raise unknown("trainer", args.trainer, ROWS)
-            row = ROWS[args.trainer]
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nnU-Net ends its worker processes by it
-            predictions, settings = short_run(args.dataset, args.trainer, args.epochs, args.iterations)
-        else:
-            row, predictions, settings = args.row, args.predictions, args.settings
-        scores = score_predictions(raw, predictions)
-        data = "phantom" if json.loads((raw / "dataset.json").read_text())["made_up"] else "real"
-        print(scores.groupby("dataset", sort=False).mean(numeric_only=True).round(3).to_string())
-        print(keep_scores(scores, row, settings, results_dir(args.profile, data)))
-
-    return run_guarded(work)
+    return parser
 
 
 if __name__ == "__main__":
