@@ -27,28 +27,24 @@ SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermi
 
 
 def examine(data: str | None = None) -> int:
-    """Print what is found here, and what stands in the way.
+    """Print what is found here, and what stands in the way; return 0 if notebooks and reproductions can run, else 1.
 
-    Args:
-        data: a folder of data sets; without it the variable ``M2S_DATA`` is asked.
-
-    Returns:
-        0 if notebooks and ``m2s reproduce`` can run as it stands, otherwise 1.
+    ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
     """
     data = data or os.environ.get("M2S_DATA")
     problems: list[str] = []
-    for title, lines in (
-        ("machine", _describe_machine()),
-        ("packages", _check_packages(problems)),
-        ("weights", _check_weights(problems)),
-        ("data sets", _describe_data_sets(data)),
-        ("results", _check_results(problems)),
-        ("class (with these, no notebook needs a network)", _check_class(problems)),
-        (
-            "training time, estimated from one step of M2SNet (notebooks and scoring come on top)",
-            _estimate_profiles(data),
+    sections = {
+        "machine": _describe_machine(),
+        "packages": _check_packages(problems),
+        "weights": _check_weights(problems),
+        "data sets": _describe_data_sets(data),
+        "results": _check_results(problems),
+        "class (with these, no notebook needs a network)": _check_class(problems),
+        "training time, estimated from one step of M2SNet (notebooks and scoring come on top)": _estimate_profiles(
+            data
         ),
-    ):
+    }
+    for title, lines in sections.items():
         print(f"{title}\n  " + "\n  ".join(lines), flush=True)
     ready = "make reproduce" if _is_checkout() else "python -m jupyterlab notebooks"
     print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else [f"ready: {ready}"]))
@@ -87,9 +83,8 @@ def _check_packages(problems: list[str]) -> list[str]:
 
 def _check_weights(problems: list[str]) -> list[str]:
     lines = []
-    for name in dict.fromkeys(
-        name for p in profiles.PROFILES.values() if p.pretrained for name in (p.encoder, p.lossnet)
-    ):
+    names = [name for p in profiles.PROFILES.values() if p.pretrained for name in (p.encoder, p.lossnet)]
+    for name in dict.fromkeys(names):
         try:
             local = weights.local_weights(name)
         except InputError as error:
@@ -129,31 +124,27 @@ def _check_results(problems: list[str]) -> list[str]:
 
 def _check_class(problems: list[str]) -> list[str]:
     """What a teacher asks before class: the notebooks' packages, their kernel, and the networks that they show."""
-    imported = set()
     notebooks = sorted((paths.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    for path in notebooks:
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "code":
-                imported |= set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.M))
+    cells = [cell for path in notebooks for cell in nbformat.read(path, as_version=4).cells]
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    imported = set(re.findall(r"^(?:import|from) (\w+)", code, re.M))
     missing = sorted(name for name in imported if find_spec(name) is None)
     problems += [f"the notebooks import {name}, which is not installed: see the packages" for name in missing]
     there = f"{len(missing)} of them missing" if missing else "all installed"
     lines = [f"{len(notebooks)} notebooks, which import {len(imported)} packages, {there}"]
     try:
         kernel = KernelSpecManager().get_kernel_spec("python3").argv[0]
-        if os.path.isabs(kernel):  # a bare name stands for the Python that Jupyter runs in
-            lines.append(f"kernel python3: {kernel}")
-            if os.path.realpath(os.path.dirname(kernel)) != os.path.realpath(os.path.dirname(sys.executable)):
-                problems.append(f"the notebooks' kernel is another Python, {kernel}: set JUPYTER_PREFER_ENV_PATH=1")
-        else:
-            lines.append(f"kernel python3: {sys.executable}")
+        if not os.path.isabs(kernel):  # a bare name stands for the Python that Jupyter runs in
+            kernel = sys.executable
+        lines.append(f"kernel python3: {kernel}")
+        if os.path.realpath(os.path.dirname(kernel)) != os.path.realpath(os.path.dirname(sys.executable)):
+            problems.append(f"the notebooks' kernel is another Python, {kernel}: set JUPYTER_PREFER_ENV_PATH=1")
     except NoSuchKernel:
         problems.append("no kernel python3 for the notebooks: python -m ipykernel install --sys-prefix")
     trained, untrained = archive.find_class_runs("lab")
-    lines.append(f"{len(trained)} of the {len(trained) + len(untrained)} networks of profile lab are trained")
-    if untrained:
-        trains = "; make reproduce trains them (time: see below)" if _is_checkout() else ""
-        lines[-1] += f": cells that show the others say 'not run'{trains}"
+    networks = f"{len(trained)} of the {len(trained) + len(untrained)} networks of profile lab are trained"
+    trains = "; make reproduce trains them (time: see below)" if _is_checkout() else ""
+    lines.append(networks + f": cells that show the others say 'not run'{trains}" * bool(untrained))
     return lines
 
 

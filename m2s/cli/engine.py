@@ -1,8 +1,7 @@
 """Snakemake as ``m2s reproduce`` starts it: what happens to its jobs goes to standard output as JSON, a line an event.
 
-``python -m m2s.cli.engine`` takes Snakemake's own arguments. The events come from a logger plugin, which is
-registered here because Snakemake finds plugins by itself only among installed packages. Snakemake's words for people
-go to standard error.
+``python -m m2s.cli.engine`` takes Snakemake's own arguments. The logger plugin that prints the events is registered
+here because Snakemake finds plugins by itself only among installed packages. Snakemake's words go to standard error.
 """
 
 import json
@@ -27,10 +26,8 @@ class LogHandler(LogHandlerBase):
     """The logger plugin ``events``."""
 
     writes_to_stream = False  # it does not take the place of Snakemake's own handler
-    writes_to_file = False
-    has_filter = True
-    has_formatter = True
-    needs_rulegraph = False
+    writes_to_file = needs_rulegraph = False
+    has_filter = has_formatter = True
 
     def emit(self, record: LogRecord) -> None:
         """Print one event, if it is one that is passed on."""

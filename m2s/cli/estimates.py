@@ -1,7 +1,7 @@
 """How long runs will take here, before any is started."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -21,15 +21,14 @@ def estimate_seconds(runs: Sequence[Run], data: str) -> Iterator[float]:
     for run, images in zip(runs, count_images(runs, data), strict=True):
         recipe = replace(run.recipe, epochs=1, seed=0)
         alike = replace(run, data="", train_sets=(), train_limit=None, lossnet_pretrained=False, recipe=recipe)
-        kind = (alike, run.volumetric)
+        kind = alike, run.volumetric
         if kind not in measured:
             measured[kind] = measure_seconds_per_image(run)
         yield measured[kind] * images
 
 
-def count_images(runs: Iterable[Run], data: str) -> list[int]:
+def count_images(runs: Sequence[Run], data: str) -> list[int]:
     """How many images each run trains on, each epoch's counted anew."""
-    runs = list(runs)
     one_each = {(run.train_sets, run.train_limit): run for run in runs}
     sizes = {chosen: len(load_train_set(run, data)) for chosen, run in one_each.items()}
     return [run.recipe.epochs * sizes[run.train_sets, run.train_limit] for run in runs]
@@ -53,7 +52,7 @@ def measure_seconds_per_image(run: Run) -> float:
     return taken / len(batch)
 
 
-def count_parallel(runs: Iterable[Run], cores: int) -> int:
+def count_parallel(runs: Sequence[Run], cores: int) -> int:
     """How many of the runs a machine of so many cores trains side by side."""
     return max(1, cores // max((run.threads for run in runs), default=1))
 

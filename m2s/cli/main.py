@@ -1,6 +1,7 @@
 """The command line, ``m2s`` or ``python -m m2s``. Exit codes: 0, 1 (failed), 2 (bad arguments or bad input)."""
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -57,13 +58,10 @@ def train(args: argparse.Namespace) -> None:
     from m2s.studies import STUDIES
 
     if args.list:
-        for run in list_runs(args.profile, args.data):
-            print(f"{run.key}  {run.title}")
+        print(*(f"{run.key}  {run.title}" for run in list_runs(args.profile, args.data)), sep="\n")
         return
-    network, recipe = (
-        {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-        for names in (("model", "encoder"), ("size", "epochs", "seed"))
-    )
+    network = {name: getattr(args, name) for name in ("model", "encoder") if getattr(args, name) is not None}
+    recipe = {name: getattr(args, name) for name in ("size", "epochs", "seed") if getattr(args, name) is not None}
     if args.key and (network or recipe):
         raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
     if args.key:
@@ -137,8 +135,6 @@ def write_file(target: Path, content: bytes) -> None:
 
 def data(args: argparse.Namespace) -> None:
     """Tell which data sets are there, and how to get the rest."""
-    import json
-
     from m2s.data.get.obtain import default_root
     from m2s.data.get.status import describe_all_sources, describe_source, format_source, format_table
 
@@ -174,8 +170,7 @@ def student(args: argparse.Namespace) -> None:
     from m2s.classroom import archive, nbgrader
 
     if args.nbgrader:
-        for path in nbgrader.write_course(args.nbgrader):
-            print(path)
+        print(*nbgrader.write_course(args.nbgrader), sep="\n")
         return
     packed = archive.write_student(args.out, args.profile)
     copies = len(list((args.out / "student").glob("*.ipynb")))
@@ -201,7 +196,7 @@ def models(args: argparse.Namespace) -> None:
     """Print the names of the models."""
     from m2s.zoo import list_models
 
-    print("\n".join(list_models()))
+    print(*list_models(), sep="\n")
 
 
 COMMANDS = {"list": models} | {

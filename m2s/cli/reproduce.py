@@ -71,42 +71,31 @@ def reproduce(
     """Train every run and execute every notebook that is not yet done, and print one line for each.
 
     What was done before is kept: a second call has nothing to do, and a call after a kill goes on where the last one
-    stopped. A failing job does not stop the others.
+    stopped. A failing job does not stop the others, and is told at the end by a ``RunError``.
 
-    Args:
-        profile: how large.
-        data: ``"phantom"`` or a folder of data sets.
-        cores: how many to use; all by default.
-        only: notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need.
-        dry_run: print what would be done, and how long it will take here.
-        notebooks: another folder of notebooks.
-
-    Raises:
-        InputError: a bad argument, or a results folder that cannot be written.
-        RunError: a job failed.
+    ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. ``dry_run`` prints
+    what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks.
     """
     notebooks = (notebooks or paths.ROOT / "notebooks").resolve()
     data = data if data == "phantom" else str(Path(data).resolve())
+    cores = cores or _count_cores()
     list_runs(profile, data)  # a wrong profile or data folder is told here, in one line
-    targets = [f"notebooks/{stem}.done" for stem in _match_notebooks(only, notebooks)]
     results = paths.results_dir(profile, data)
     command = [sys.executable, "-m", "m2s.cli.engine", "--snakefile", str(paths.ROOT / "Snakefile")]
-    command += ["--directory", str(results), "--cores", str(cores or _count_cores())]
+    command += ["--directory", str(results), "--cores", str(cores), "--nolock", "--nocolor"]
     command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--keep-incomplete"]
-    command += ["--nolock", "--nocolor"]
     command += ["--dry-run"] if dry_run else []
-    command += [str(results / target) for target in targets]
+    command += [str(results / f"notebooks/{stem}.done") for stem in _match_notebooks(only, notebooks)]
     command += ["--config", f"profile={profile}", f"data={data}", f"notebooks={notebooks}"]
     command += [f"results={paths.results_root()}"]
     with _lock_results(results):
         progress, code = _run_engine(command, results, dry_run)
     if dry_run and code == 0:
-        _print_plan(progress, profile, data, cores or _count_cores())
+        _print_plan(progress, profile, data, cores)
     elif progress.failed:
         raise RunError(_describe_failures(progress))
     elif code:
-        log = results / LOG
-        raise RunError(f"Snakemake ended with {code}: {_last_line(log)} (all of it: {log})")
+        raise RunError(f"Snakemake ended with {code}: {_last_line(results / LOG)} (all of it: {results / LOG})")
     else:
         print(f"everything is done: {results}")
 
@@ -130,20 +119,14 @@ def _count_cores() -> int:
 
 @contextmanager
 def _lock_results(results: Path) -> Iterator[None]:
-    """Hold the results folder, and end what a killed call left there. The lock ends with this process, however it ends.
-
-    Raises:
-        InputError: another reproduction holds it, or it cannot be written.
-    """
+    """Hold the results folder by a lock that ends with this process in any case; end what a killed call left there."""
     lock = FileLock(results / ".reproduce.lock")
     try:
         results.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        caller = _read_pids(results)[0]
-        raise InputError(
-            f"another reproduction (process {caller}) is at work in {results}; wait for it or end it"
-        ) from None
+        told = f"another reproduction (process {_read_pids(results)[0]}) is at work in {results}; wait for it or end it"
+        raise InputError(told) from None
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
     try:
@@ -177,12 +160,7 @@ def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progr
     with open(results / LOG, "w") as log:
         # A session of its own, so that Ctrl-C reaches it by us alone, and it does not end before it is told to.
         process = psutil.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
+            command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True, start_new_session=True
         )
         try:
             (results / PIDS).write_text(f"{os.getpid()} {process.pid}")

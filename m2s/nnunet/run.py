@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from m2s.data import imageset
 from m2s.data.disk.images import read_mask
+from m2s.data.imageset import ImageSet
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, some
 from m2s.paths import whole_file
@@ -45,25 +45,16 @@ def check_installed() -> None:
         raise InputError("nnU-Net is not installed: pip install 'm2s[nnunet]' in an environment of its own")
 
 
-def write_raw(
-    train: imageset.ImageSet, tests: Sequence[imageset.ImageSet], folder: Path, size: int | None = None
-) -> Path:
+def write_raw(train: ImageSet, tests: Sequence[ImageSet], folder: Path, size: int | None = None) -> Path:
     """Write data sets in nnU-Net's raw layout (natural images, PNG), the whole folder by one rename.
 
     ``imagesTr/case_0000.png`` and ``imagesTs`` hold RGB, ``labelsTr/case.png`` and ``labelsTs`` class indices, and
     ``dataset.json`` names channels and classes. ``cases.csv`` (ours; nnU-Net does not read it) says which image of
     which data set a case is. All test sets share ``imagesTs``.
 
-    Args:
-        train: the training images, of one or several joined sets with the same classes.
-        tests: the test sets.
-        folder: ``$nnUNet_raw/Dataset901_Polyps``: "Dataset", three digits, "_", a name.
-        size: shrink images so that their longer side is at most this many pixels (labels of the tests stay as they are,
-            for scoring). nnU-Net itself works at the images' own size.
-
-    Raises:
-        InputError: a name that nnU-Net would not take, a folder that is there already or cannot be written, volumes, or
-            classes that differ.
+    ``folder`` is ``$nnUNet_raw/Dataset901_Polyps``: "Dataset", three digits, "_", a name. With ``size`` images are
+    shrunk so that their longer side is at most this many pixels (labels of the tests stay as they are, for scoring);
+    nnU-Net itself works at the images' own size.
     """
     if not re.fullmatch(r"Dataset\d{3}_\w+", folder.name):
         raise InputError(f"nnU-Net does not take the name '{folder.name}': give for instance Dataset901_Polyps")
@@ -71,15 +62,13 @@ def write_raw(
         raise InputError(f"{folder} is there already: remove it, or give another name")
     entries = [CATALOGUE[name] for s in (train, *tests) for name in s.name.split("+")]
     if any(entry.volumetric for entry in entries) or len({entry.classes for entry in entries}) > 1:
-        raise InputError(
-            f"{train.name} and {some([t.name for t in tests])}: give images, not volumes, of the same classes"
-        )
+        names = f"{train.name} and {some([test.name for test in tests])}"
+        raise InputError(f"{names}: give images, not volumes, of the same classes")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         rows = _write_cases(train, partial, "Tr", size)
-        for test in tests:
-            rows += _write_cases(test, partial, "Ts", size)
+        rows += [row for test in tests for row in _write_cases(test, partial, "Ts", size)]
         pd.DataFrame(rows).to_csv(partial / "cases.csv", index=False)
         described = {
             "channel_names": {"0": "R", "1": "G", "2": "B"},  # names that ask for no other normalisation than z-score
@@ -100,7 +89,7 @@ def write_raw(
     return folder
 
 
-def _write_cases(images: imageset.ImageSet, folder: Path, part: str, size: int | None) -> list[dict[str, str]]:
+def _write_cases(images: ImageSet, folder: Path, part: str, size: int | None) -> list[dict[str, str]]:
     """The images and labels of one set, with cases numbered within it; a row of ``cases.csv`` for each."""
     for kind in ("images", "labels"):
         (folder / f"{kind}{part}").mkdir(parents=True, exist_ok=True)
@@ -122,9 +111,6 @@ def score_predictions(raw: Path, predictions: Path) -> pd.DataFrame:
     """Score nnU-Net's label maps of ``imagesTs`` at the masks' own sizes: dataset, image and a column per metric.
 
     nnU-Net gives classes, not probabilities; as a map of 0 and 1 a prediction has a Dice that is no longer soft.
-
-    Raises:
-        InputError: ``raw`` was not written by :func:`write_raw`, or a prediction is missing.
     """
     from m2s.metrics.cases import case_scores
 
@@ -158,14 +144,11 @@ def keep_scores(scores: pd.DataFrame, row: str, settings: str, results: Path) ->
     return path
 
 
-def short_run(dataset: str, trainer: str, epochs: int, iterations: int, seed: int = 0) -> tuple[Path, str]:
+def short_run(dataset: str, trainer: str, epochs: int, iterations: int) -> tuple[Path, str]:
     """Plan, preprocess, train on all training images and predict ``imagesTs`` in this process, for a short training.
 
     nnU-Net's own length is 1000 epochs of 250 batches; here the polynomial decay of the learning rate ends at the given
-    one. The three variables of nnU-Net must be set.
-
-    Returns:
-        The folder of the predictions, and the settings in words.
+    one. Returns the folder of the predictions, and the settings in words.
     """
     check_installed()
     if missing := [name for name in (RAW, PREPROCESSED, RESULTS) if not os.environ.get(name)]:
@@ -187,8 +170,8 @@ def short_run(dataset: str, trainer: str, epochs: int, iterations: int, seed: in
         planning.plan_experiment_dataset(number)
         planning.preprocess_dataset(number, configurations=("2d",), num_processes=(1,), show_progress_bar=False)
     os.environ.setdefault("nnUNet_n_proc_DA", "0")  # augment in this process; the planning before would not take 0
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # nnU-Net draws from numpy's global generator
+    torch.manual_seed(0)
+    np.random.seed(0)  # nnU-Net draws from numpy's global generator
     run = get_trainer_from_args(dataset, "2d", "all", trainer, device=pick_device())
     run.num_epochs, run.num_iterations_per_epoch, run.num_val_iterations_per_epoch = epochs, iterations, 1
     run.run_training()
@@ -202,5 +185,5 @@ def short_run(dataset: str, trainer: str, epochs: int, iterations: int, seed: in
     return predictions, (
         f"nnU-Net {version('nnunetv2')}, {trainer}, fold all "
         f"({described['numTraining']} training images {side}), {epochs} epochs of {iterations} batches of "
-        f"{plan.batch_size}, patch {'×'.join(map(str, plan.patch_size))}, seed {seed}, on {run.device.type}"
+        f"{plan.batch_size}, patch {'×'.join(map(str, plan.patch_size))}, seed 0, on {run.device.type}"
     )

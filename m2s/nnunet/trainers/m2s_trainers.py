@@ -22,11 +22,7 @@ from m2s.zoo import create_model  # noqa: E402
 
 
 class M2SNetTrainer(nnUNetTrainer):
-    """M2SNet with the paper's encoder, for RGB images and the configuration ``2d``.
-
-    Raises:
-        InputError: another configuration, images of other than three channels, or no pretrained weights are found.
-    """
+    """M2SNet with the paper's encoder, for RGB images and the configuration ``2d`` alone."""
 
     model = "m2snet"
     encoder = "res2net50d"
@@ -50,9 +46,8 @@ class M2SNetTrainer(nnUNetTrainer):
         if len(configuration_manager.patch_size) != 2:
             raise InputError(f"{cls.__name__} is for images: train the configuration 2d, not a 3-D one")
         if num_input_channels != 3:
-            raise InputError(
-                f"{cls.__name__} is for RGB images of 3 channels, but dataset.json lists {num_input_channels}"
-            )
+            told = f"{cls.__name__} is for RGB images of 3 channels, but dataset.json lists {num_input_channels}"
+            raise InputError(told)
         return create_model(cls.model, cls.encoder, pretrained=False, num_classes=num_output_channels)
 
     def initialize(self) -> None:
@@ -73,18 +68,6 @@ class M2SNetLiteTrainer(M2SNetTrainer):
     encoder = "tf_efficientnet_lite0"
 
 
-class UNetTrainer(M2SNetTrainer):
-    """U-Net with the same encoder as M2SNet's (sides of a patch: multiples of 32); nnU-Net's own network has none."""
-
-    model = "unet"
-
-
-class UNetLiteTrainer(UNetTrainer):
-    """U-Net with the small encoder."""
-
-    encoder = "tf_efficientnet_lite0"
-
-
 class M2SNetTinyTrainer(M2SNetTrainer):
     """For tests: timm's tiny encoder with random weights. Its scores mean nothing."""
 
@@ -92,7 +75,15 @@ class M2SNetTinyTrainer(M2SNetTrainer):
     pretrained = False
 
 
-class UNetTinyTrainer(M2SNetTinyTrainer):
-    """For tests, as :class:`M2SNetTinyTrainer`."""
+class UNetTrainer(M2SNetTrainer):
+    """U-Net with the same encoder as M2SNet's (sides of a patch: multiples of 32); nnU-Net's own network has none."""
 
     model = "unet"
+
+
+class UNetLiteTrainer(UNetTrainer, M2SNetLiteTrainer):
+    """U-Net with the small encoder."""
+
+
+class UNetTinyTrainer(UNetTrainer, M2SNetTinyTrainer):
+    """For tests, as :class:`M2SNetTinyTrainer`."""
