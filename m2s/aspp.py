@@ -41,8 +41,8 @@ class ASPP(nn.Module):
 class DenseASPP(nn.Module):
     """Densely connected ASPP (Yang et al., 2018): each dilated convolution sees the input and all outputs before it.
 
-    ``(N, C, H, W)`` → same. A 1×1 convolution brings what a layer sees back to C channels. The outputs are summed, as
-    in :class:`ASPP`. The rates are the first four of the publication's five.
+    ``(N, C, H, W)`` → same. A 1×1 convolution brings what a layer sees back to C channels. The outputs are summed. The
+    rates are the first four of the publication's five.
     """
 
     def __init__(self, channels: int, rates: Sequence[int] = (3, 6, 12, 18)):

@@ -18,9 +18,6 @@ class Encoder(nn.Module):
 
     E¹ is the stride-2 feature after a 3×3 max-pool, as in the released code. An encoder that starts at stride 4
     (ConvNeXt, PVTv2, …) gives its first feature as both E¹ and E².
-
-    Raises:
-        InputError: the encoder is unknown, has no weights, or lacks one of the strides 4 to 32.
     """
 
     dims, deepest = 2, 32
@@ -62,9 +59,6 @@ class ResNet3D(nn.Module):
 
     Unlike in MONAI's own ``resnet18`` and ``resnet34``, all shortcuts between stages are 1×1×1 convolutions: that
     package's shortcuts without parameters let no gradient through.
-
-    Raises:
-        InputError: an unknown name or another first stride; in ``forward``, no volume of ``in_channels`` channels.
     """
 
     dims = 3
@@ -108,10 +102,6 @@ class Features(nn.Module):
     """The features of a timm encoder from its first stride (2, or 4 as in ConvNeXt) to ``deepest``, shallow to deep.
 
     ``channels`` has one entry per feature. Stages that are deeper than ``deepest`` are left out of the network.
-
-    Raises:
-        InputError: the encoder is unknown, has no weights, lacks one of the strides 4 … ``deepest``, or the image is
-            smaller than 32 pixels.
     """
 
     def __init__(self, name: str, pretrained: bool = True, deepest: int = 32):
@@ -140,7 +130,7 @@ class NoEncoder(nn.Module):
     """In the encoder's place where the contracting path is the network's own: nothing to load.
 
     It is empty, so that training gives the full learning rate to every layer instead of the smaller one that protects
-    pretrained weights.
+    pretrained weights. Such networks take ``encoder`` and ``pretrained`` like all others, and do not use them.
     """
 
     mean, std = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD

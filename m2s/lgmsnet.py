@@ -197,10 +197,7 @@ class LGMSNet(Network):
     fourteen (the paper prints 2.32 M, and 9.86 M, which no released configuration has).
 
     Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
         in_channels: 3 for RGB, 1 for volumes.
-        dims: 2 or 3.
         wiring: ``"released"`` or ``"paper"``, see the table at the top of :mod:`m2s.lgmsnet`.
         widths: channels at the five resolutions.
         depths: LMS blocks in each of the first three stages of the encoder.
@@ -209,9 +206,6 @@ class LGMSNet(Network):
         doubled_division: the released input of BUSI, TNSCUI and ISIC: BGR, and divided by 255 once more after the
             normalisation. The order is expressed by exchanging the constants of red and blue, which is the same up to
             the order in which the first layer's random weights are drawn.
-
-    Raises:
-        InputError: an option is out of range; in ``forward``, a side that is no multiple of 32.
     """
 
     def __init__(

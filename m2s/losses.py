@@ -16,11 +16,7 @@ TERMS = ("iou", "bce")
 def one_vs_rest(mask: Tensor, channels: int) -> Tensor:
     """One float mask per output channel: (N, 1, H, W) → (N, channels, H, W).
 
-    One channel: ``mask`` itself, 0 and 1 (a float mask may lie between). More: ``mask`` holds class indices, and
-    channel c is 1 where the index is c.
-
-    Raises:
-        InputError: a value is out of range, such as the 255 of a mask file.
+    One channel: ``mask`` itself, 0 and 1 (a float mask may lie between). More: ``mask`` holds class indices.
     """
     low, high = (float(v) for v in torch.aminmax(mask))
     if low < 0 or high > max(channels - 1, 1):
@@ -87,9 +83,6 @@ def structure_loss(logits: Tensor, mask: Tensor, form: str = "published", terms:
         form: ``"published"``: the BCE is weighted per pixel and divided by the sum of the weights of its image;
             ``"written"``: as the released training script computes it, a plain mean. The IoU is weighted in both.
         terms: some of ``("iou", "bce")``.
-
-    Raises:
-        InputError: a name is unknown, shapes do not fit, or the mask is out of range.
     """
     parts = structure_parts(logits, mask, form, terms)
     if not parts:
@@ -118,12 +111,8 @@ class SegmentationLoss(LossOfParts):
     Args:
         form, terms: as for :func:`structure_loss`. ``terms=()`` with a LossNet is the row "w/o L_IoU^w & L_BCE^w" of
             the revised paper's Table 11.
-        lossnet: maps probabilities (N, C, H, W) and a mask (N, 1, H, W) to a scalar, as :class:`m2s.LossNet` does;
-            None leaves L_f out.
+        lossnet: maps probabilities (N, C, H, W) and a mask (N, 1, H, W) to a scalar, as :class:`m2s.LossNet` does.
         lossnet_weight: 1.0 in the paper, 0.1 in the released code.
-
-    Raises:
-        InputError: a name is unknown, or there is no term at all.
     """
 
     def __init__(
@@ -157,10 +146,7 @@ class BCEDiceLoss(LossOfParts):
     """
 
     def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """The summands by name, ``"bce"`` (times 0.5) and ``"dice"``, each summed over the outputs.
-
-        ``outputs``: logits (N, C, H, W), or several for deep supervision; ``mask``: as for :func:`structure_loss`.
-        """
+        """The summands by name, ``"bce"`` (times 0.5) and ``"dice"``; shapes as for :func:`structure_loss`."""
         total: dict[str, Any] = {"bce": 0.0, "dice": 0.0}
         for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
             target, p = one_vs_rest(mask, logits.shape[1]), logits.sigmoid()
@@ -183,10 +169,7 @@ class DiceCELoss(LossOfParts):
         self.dice = DiceLoss(to_onehot_y=True, softmax=True)
 
     def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """The summands by name, ``"dice"`` and ``"ce"``, each summed over the outputs.
-
-        ``outputs``: logits (N, C, D, H, W), or several for deep supervision; ``mask``: (N, 1, D, H, W), class indices.
-        """
+        """``"dice"`` and ``"ce"`` of logits (N, C, D, H, W), one or several, and class indices (N, 1, D, H, W)."""
         total: dict[str, Any] = {"dice": 0.0, "ce": 0.0}
         for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
             total["dice"] += self.dice(logits, mask)

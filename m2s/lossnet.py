@@ -17,8 +17,7 @@ class LossNet(nn.Module):
 
     Eq. 6 writes the Euclidean distance; the released code takes the mean of the squares, and so does this class.
 
-    The network is frozen: no gradient reaches its weights, and it stays in evaluation mode. ``weights_source`` says
-    where its weights came from.
+    The network is frozen: no gradient reaches its weights, and it stays in evaluation mode.
 
     Features are divided by ``unit``. It is 1, except for weights in pixel units: Oxford's VGG (as Keras and Caffe ship
     it) was trained on pixels of 0 to 255 with unit steps, so that all its features are about 255·std ≈ 58 times, and
@@ -33,12 +32,8 @@ class LossNet(nn.Module):
               are torchvision's layers 4, 9, 16, 23, at which the network is cut.
             - ``resnet50``, ``tf_efficientnet_lite0`` and most convolutional networks: strides 2, 4, 8, 16.
             - ``swin_tiny_patch4_window7_224`` and others that begin with patches: strides 4, 8, 16, 32.
-        pretrained: ImageNet weights (see :mod:`m2s.weights`).
         resize: the side to which both images are resized, bilinearly (released: 224, whatever the input's size is);
             None keeps their size. The cost grows with its square.
-
-    Raises:
-        InputError: the backbone is unknown or has no weights, or ``resize`` is None and its input size is fixed.
     """
 
     mean: Tensor

@@ -8,15 +8,7 @@ from torch import Tensor, nn
 from m2s.aspp import STYLES
 from m2s.encoders import Encoder, Network, ResNet3D
 from m2s.errors import InputError, unknown
-from m2s.units import (
-    CONV,
-    WIRINGS,
-    ConvBNReLU,
-    MultiScaleDifference,
-    MultiScaleSubtractionUnit,
-    check_size,
-    resize,
-)
+from m2s.units import CONV, WIRINGS, ConvBNReLU, MultiScaleDifference, MultiScaleSubtractionUnit, check_size, resize
 
 WIDTH = 64
 """Channels of every feature behind the encoder (paper, section 3)."""
@@ -37,7 +29,6 @@ class M2SNet(Network):
         encoder: any timm encoder with features at strides 2 or 4 to 32. The paper's Res2Net-50 is ``"res2net50d"``.
             Or, in place of a name, a module with the outputs and attributes of :class:`Encoder`: the network has its
             number of dimensions (see :class:`M2SNet3D`).
-        pretrained: ImageNet weights for the encoder (see :mod:`m2s.weights`).
         num_classes: 1 for one foreground class (sigmoid); C > 1 for C one-vs-rest maps, the background first.
         wiring: ``"released"`` as the authors' code, ``"paper"`` as Eq. 2 and 3, or the parts that are to be as in the
             paper, the others as released; ``"paper"`` is short for all six:
@@ -64,9 +55,6 @@ class M2SNet(Network):
             :class:`m2s.units.MultiScaleDifference`.
         style: ``"subtraction"``, or ``"aspp"``, ``"denseaspp"`` (first version's Table 8, the revised Table 14): a
             module of :mod:`m2s.aspp` in each unit, on ``|A − B|``, in place of the fixed filters.
-
-    Raises:
-        InputError: an option is unknown or does not go with another; in ``forward``, an image that is too small.
     """
 
     def __init__(
@@ -179,14 +167,10 @@ class M2SNet3D(M2SNet):
 
     Args:
         encoder: ``"resnet10"``, ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, see :class:`ResNet3D`.
-        pretrained: taken like that of every network and not used: the encoder starts from random weights.
-        num_classes: as in :class:`M2SNet`; the background counts.
+        pretrained: not used: the encoder starts from random weights.
         in_channels: 1, or the number of modalities.
         first_stride: 1 for small volumes; 2 for the strides of the 2-D network, at about a fifth of the time.
         kwargs: the options of :class:`M2SNet`, except ``style``.
-
-    Raises:
-        InputError: an option is unknown, or a volume is too small.
     """
 
     def __init__(

@@ -32,10 +32,7 @@ def results_dir(profile: str, data: str | Path) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; it replaces ``path`` at the end, or is gone after an error.
-
-    Whoever reads ``path``, at any time and after any kill, finds the old file or the new one, never half a file.
-    """
+    """A path to write to that replaces ``path`` at the end: a reader finds the old file or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:

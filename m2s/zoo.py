@@ -50,10 +50,8 @@ def list_models() -> list[str]:
 def create_model(name: str, encoder: str = "res2net50d", pretrained: bool = True, num_classes: int = 1, **kwargs):
     """Create a model that maps normalised RGB ``(N, 3, H, W)`` to logits ``(N, num_classes, H, W)``.
 
-    3-D networks map normalised volumes ``(N, 1, D, H, W)`` to logits ``(N, num_classes, D, H, W)``.
-
-    The model carries ``mean`` and ``std`` (for RGB in [0, 1]) and ``weights_source``, where its encoder's weights come
-    from.
+    3-D networks map normalised volumes ``(N, 1, D, H, W)`` to logits ``(N, num_classes, D, H, W)``. The model carries
+    ``mean`` and ``std`` (for RGB in [0, 1]) and ``weights_source``, where its encoder's weights come from.
 
     Raises:
         InputError: the model, the encoder or an option is unknown, or no pretrained weights are found.

@@ -38,11 +38,7 @@ class AttentionUNet(Network):
     dimensions instead of three, a timm encoder, no deep supervision, and the decoder ends at the encoder's first
     stride, from where the logits are resized. The paper's parameter count is of the 3-D network and not comparable.
 
-    Args:
-        encoder: any timm encoder with features at strides 4 to 32 (and 2, if it has it).
-        pretrained: ImageNet weights for the encoder.
-        num_classes: channels of the logits.
-        widths: channels of the decoder from stride 16 up; an encoder without stride 2 leaves the last one out.
+    ``widths``: channels of the decoder from stride 16 up; an encoder without stride 2 leaves the last one out.
     """
 
     def __init__(

@@ -24,13 +24,8 @@ def contract(x: Tensor, stages: Iterable[nn.Module]) -> list[Tensor]:
 def expand(features: Sequence[Tensor], step: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
     """The expanding path of every U-shaped network here, from the deepest feature to the shallowest skip.
 
-    Args:
-        features: of the contracting path, shallow to deep; all but the last one are the skips.
-        step: from the level (0 at the deepest skip), the skip ``(N, C, H, W)`` and what comes from below
-            ``(N, C', h, w)`` it makes the feature at the skip's size.
-
-    Returns:
-        What the last step gives, at the size of the shallowest skip.
+    ``features`` come shallow to deep; all but the last are skips. ``step`` takes the level (0 at the deepest skip), the
+    skip ``(N, C, H, W)`` and what comes from below ``(N, C', h, w)``, and gives a feature of the skip's size.
     """
     *skips, deep = features
     for level, skip in enumerate(reversed(skips)):
@@ -112,11 +107,6 @@ class DeepLabV3(Network):
 
     Atrous spatial pyramid pooling and a 3×3 convolution, as in torchvision, on the deepest feature; the logits are
     resized to the image's size. Departs from that paper in that the encoder is not dilated.
-
-    Args:
-        encoder: any timm encoder with features at strides 4 to 32.
-        pretrained: ImageNet weights for the encoder.
-        num_classes: channels of the logits.
     """
 
     def __init__(self, encoder: str, pretrained: bool = True, num_classes: int = 1):

@@ -21,20 +21,12 @@ class ClassicUNet(UShape):
     upsampling by nearest neighbour and a 3×3 convolution. 34,527,041 parameters with one class (34.53 M in LGMSNet's
     Table 6); with ``lms=True`` 17,330,081 (17.33 M there, "+LMS").
 
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
-        width: channels at full resolution, doubled at each of four halvings; 16 is enough for small machines.
-        lms: LGMSNet's local multi-scale block in place of the four deeper double convolutions of the encoder.
+    ``width``: channels at full resolution, doubled at each of four halvings; 16 is enough for small machines. ``lms``:
+    LGMSNet's local multi-scale block in place of the four deeper double convolutions of the encoder.
     """
 
     def __init__(
-        self,
-        encoder: str = "none",
-        pretrained: bool = False,
-        num_classes: int = 1,
-        width: int = 64,
-        lms: bool = False,
+        self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 64, lms: bool = False
     ):
         super().__init__()
         levels = list(pairwise(width * 2**i for i in range(5)))

@@ -24,10 +24,6 @@ class CMUNeXt(UShape):
     then a 3×3 convolution to the next width; the skips are fused by a convolution in two groups and a bottleneck, which
     LGMSNet took over (:class:`m2s.lgmsnet.Fusion`). 3,149,185 parameters with one class (3.14 M in LGMSNet's Table 1,
     which cuts off).
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1):

@@ -11,9 +11,5 @@ def mednext(encoder: str = "none", pretrained: bool = False, num_classes: int = 
     segmentation", MICCAI 2023), from MONAI, without deep supervision.
 
     10,511,246 parameters with fourteen classes, the 10.51 M of LGMSNet's Table 3, which does not name the variant.
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used.
-        num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 16.
     """
     return for_volumes(create_mednext("B", in_channels=in_channels, out_channels=num_classes))

@@ -20,10 +20,8 @@ class AxialAttention(nn.Module):
     ``y_i = Σ_j softmax(q_i·k_j + G_Q q_i·r^q_ij + G_K k_j·r^k_ij) (G_V1 v_j + G_V2 r^v_ij)``. The positions are those
     of ``length`` pixels; for others they are interpolated.
 
-    Args:
-        channels: a multiple of 16; queries and keys have half as many as values.
-        axis: 2 to attend along the height, 3 along the width.
-        length: pixels for which relative positions are learned; ``None`` for attention without positions.
+    ``channels`` is a multiple of 16; queries and keys have half as many as values. ``axis``: 2 to attend along the
+    height, 3 along the width.
     """
 
     HEADS = 8
@@ -150,13 +148,10 @@ class MedT(Network):
 
     From the paper: a shallow global branch with gated axial attention on the whole image, a deeper local branch with
     axial attention on each of 4×4 patches, their sum. Departs from it: the gates act after the batch norms, which would
-    undo them, and positions are interpolated to the image's size. 1,384,385 parameters with
-    one class (LGMSNet's Table 1 prints 1.37 M: 0.01 M fewer).
+    undo them, and positions are interpolated to the image's size. 1,384,385 parameters with one class (LGMSNet's
+    Table 1 prints 1.37 M: 0.01 M fewer).
 
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
-        size: side of the images for which the positions are learned, a multiple of 4; the paper has 128.
+    ``size``: side of the images for which the positions are learned, a multiple of 4; the paper has 128.
     """
 
     GRID = 4

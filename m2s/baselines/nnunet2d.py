@@ -20,11 +20,8 @@ class NNUNet2D(UShape):
     years, are what gives the 26.10 M of LGMSNet's Table 1, so they are used here: 26,100,993 with one class. Left out
     are the planning and training around it (:mod:`m2s.nnunet` runs the original) and deep supervision.
 
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
-        halvings: of the resolution; nnU-Net's plan has 6 for images of 256 pixels, 4 for 64. Images
-            below ``2 ** (halvings + 1)`` pixels are padded to it, as instance norm needs more than one pixel.
+    ``halvings`` of the resolution: nnU-Net's plan has 6 for images of 256 pixels, 4 for 64. Images below
+    ``2 ** (halvings + 1)`` pixels are padded to it, as instance norm needs more than one pixel.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, halvings: int = 6):

@@ -40,8 +40,6 @@ class NUNet(PlainUNet):
     further connections; depth and widths are this project's choice. Parameter count of the publication: not verified.
 
     Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
         width: channels at full resolution, doubled at each halving up to 16 times; also those inside the inner U-Nets.
         depth: halvings of the backbone, 1 to 5; U-Net has 4.
     """

@@ -8,6 +8,6 @@ def repvit_m3(encoder: str = "none", pretrained: bool = False, num_classes: int 
     :class:`DeepLabV3`.
 
     LGMSNet's paper says nothing of the decoder. This one gives 14,377,217 parameters, and its Table 1 prints 14.37 M
-    (cut off, as is U-Net's 34.52 M there). ``encoder`` is taken like that of every network and not used.
+    (cut off, as is U-Net's 34.52 M there).
     """
     return DeepLabV3("repvit_m3", pretrained, num_classes)

@@ -65,12 +65,7 @@ class ResUNetPP(Network):
     From the paper (Fig. 1): a stem and three residual units with squeeze and excitation, ASPP as bridge and before the
     output, attention before each upsampling, concatenation, residual units. The paper's figure does not settle every
     inner detail (widths of ASPP, form of the attention): those are this project's reading. Parameter count of the
-    publication: not verified.
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
-        width: channels at full resolution, doubled at each of the three halvings and in the bridge.
+    publication: not verified. ``width``: channels at full resolution, doubled at each halving and in the bridge.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 16):

@@ -14,12 +14,8 @@ from m2s.units import check_size
 class PlainUNet(Network):
     """U-Net with a given block in place of its double convolutions, and room for something on its skips.
 
-    ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``.
-
-    Args:
-        block: makes a module ``(N, in, H, W)`` → ``(N, out, H, W)`` from ``(in, out)``.
-        widths: channels at strides 1, 2, 4, …
-        num_classes: channels of the logits.
+    ``block`` makes a module ``(N, in, H, W)`` → ``(N, out, H, W)`` from ``(in, out)``; ``widths`` are the channels at
+    strides 1, 2, 4, …
     """
 
     def __init__(self, block: Callable[[int, int], nn.Module], widths: Sequence[int], num_classes: int):
@@ -51,12 +47,7 @@ class SKUNet(PlainUNet):
     From the paper: a U-Net whose convolution blocks are selective kernel blocks, so that each level weighs a small and
     a large receptive field by what it sees. Thin: the unit is that of Li et al. ("Selective kernel networks", CVPR
     2019) as in timm, one for each double convolution, and the widths are this project's choice. Parameter count of the
-    publication: not verified.
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
-        width: channels at full resolution, doubled at each of four halvings.
+    publication: not verified. ``width``: channels at full resolution, doubled at each of four halvings.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 32):

@@ -14,11 +14,7 @@ def swin_unetr(
     images", BrainLes 2021), from MONAI, with 48 channels at stride 2.
 
     62,187,296 parameters with fourteen classes. LGMSNet's Table 3 prints 61.98 M, which is what remains without the
-    197,730 relative positions, cut off.
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used.
-        num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 32.
+    197,730 relative positions, cut off. Sides are multiples of 32.
     """
     with torch.device("cpu"):  # MONAI asks for numbers while it builds, which the device "meta" does not have
         return for_volumes(SwinUNETR(in_channels, num_classes, feature_size=48), step=32)

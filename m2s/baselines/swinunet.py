@@ -36,12 +36,8 @@ class SwinUNet(nn.Module):
     the decoder has no stochastic depth. 27,168,132 parameters with one class; 27,145,824 without the tables of
     relative positions, which tools that count layer by layer leave out (27.14 M in LGMSNet's Table 1, which cuts off).
 
-    Args:
-        encoder: taken like that of every network and not used: it is Swin-T with two blocks in each stage.
-        pretrained: Swin-T's ImageNet weights for the encoder.
-        num_classes: channels of the logits.
-        window: side of the windows of attention, in tokens. Images of ``32 · window`` pixels fit: 224 for the paper's
-            7, 256 for 8; others are padded inside.
+    The encoder is always Swin-T with two blocks in each stage. ``window`` is the side of the windows of attention, in
+    tokens: images of ``32 · window`` pixels fit, 224 for the paper's 7, 256 for 8; others are padded inside.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, window: int = 7):

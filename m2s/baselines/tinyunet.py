@@ -48,10 +48,7 @@ class TinyUNet(UShape):
     bottom: the deepest skip is joined with itself, pooled and upsampled. 481,105 parameters with one class (0.48 M in
     the paper and in LGMSNet's Table 1); with ``lms=True`` 690,937 (0.69 M in LGMSNet's Table 6, "+LMS").
 
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
-        lms: LGMSNet's local multi-scale block in place of the three deeper CMRF blocks of the encoder.
+    ``lms``: LGMSNet's local multi-scale block in place of the three deeper CMRF blocks of the encoder.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, lms: bool = False):

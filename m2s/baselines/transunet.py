@@ -62,7 +62,6 @@ class TransUNet(Network):
     Args:
         encoder: ``"vit_base_r50_s16_224"`` or ``"…_384"`` for the paper's; or any timm encoder with strides 4 to 16.
         pretrained: weights for the encoder (and, in the paper's network, its ViT).
-        num_classes: channels of the logits.
         depth: transformer blocks of the small ViT; not used by the paper's network.
         width: its channels, 64 a head.
     """

@@ -11,9 +11,5 @@ def unet3d(encoder: str = "none", pretrained: bool = False, num_classes: int = 1
 
     Two residual convolutions on each of five levels with 16 to 256 channels, instance norm: 4,822,057 parameters with
     fourteen classes. No row of LGMSNet's Table 3: the small baseline that any of them should beat.
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used.
-        num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 16.
     """
     return for_volumes(UNet(3, in_channels, num_classes, (16, 32, 64, 128, 256), (2,) * 4, num_res_units=2))

@@ -15,10 +15,7 @@ PATCH, WIDTH, HEADS = 16, 768, 12
 
 
 class PatchEmbedding(PatchEmbeddingBlock):
-    """``(N, in, D, H, W)`` → tokens ``(N, D·H·W/16³, 768)`` with positions.
-
-    The positions are learned on the grid of ``image_size`` and interpolated for other sizes.
-    """
+    """``(N, in, D, H, W)`` → tokens ``(N, D·H·W/16³, 768)``; positions learned on one size, interpolated for others."""
 
     def __init__(self, in_channels: int, image_size: Sequence[int]):
         super().__init__(in_channels, image_size, PATCH, WIDTH, HEADS)
@@ -66,13 +63,7 @@ def unetr(
     the 165,888 positions, cut off. From MONAI, but for two things (:class:`UNETR`): its skips begin where the paper
     says, and it takes any sides that are multiples of 16.
 
-    Args:
-        encoder, pretrained: taken like those of every network and not used.
-        num_classes, in_channels: channels of the logits and of the volume.
-        image_size: the sides for which there are learned positions, multiples of 16: give those of the training crops.
-
-    Raises:
-        InputError: a side that is no multiple of 16.
+    ``image_size``: the sides for which there are learned positions, multiples of 16: give those of the training crops.
     """
     image_size = [image_size] * 3 if isinstance(image_size, int) else list(image_size)
     if len(image_size) != 3 or any(side < PATCH or side % PATCH for side in image_size):

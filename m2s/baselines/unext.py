@@ -46,10 +46,6 @@ class UNeXt(Network):
     MLP; the decoder mirrors them, with bilinear upsampling before the ReLU, and skips are added. The norm before the
     MLP is this project's reading: the paper names only the one after it. 1,471,953 parameters with one class (1.47 M in
     the paper and in LGMSNet's Table 1).
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used: it has no ImageNet encoder.
-        num_classes: channels of the logits.
     """
 
     def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1):

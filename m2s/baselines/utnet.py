@@ -18,11 +18,8 @@ class EfficientAttention(nn.Module):
     position term is ``q · (r_Δy + r_Δx)`` with learned vectors for every offset, counted in cells, between the query's
     cell and the key's.
 
-    Args:
-        query_channels: channels of the map that asks, and of the result.
-        source_channels: channels of the map that keys and values come from.
-        heads: number of heads; divides ``query_channels``.
-        grid: side k of the grid. Odd image sizes are no problem.
+    ``query_channels``, a multiple of ``heads``, are those of the map that asks and of the result, ``source_channels``
+    those of the map that keys and values come from. ``grid`` is k.
     """
 
     def __init__(self, query_channels: int, source_channels: int, heads: int = 4, grid: int = 8):
@@ -90,19 +87,11 @@ class UTNet(Network):
     cells, plain 1×1 convolutions make queries, keys and values, and the decoder ends at the encoder's first stride.
     The publication's own network has another encoder, so its parameter count is not comparable.
 
-    Args:
-        encoder: any timm encoder with features at strides 4 to 32 (and 2, if it has it).
-        pretrained: ImageNet weights for the encoder.
-        num_classes: channels of the logits.
-        width: channels at stride 2 (a multiple of 4), doubled at each level below.
+    ``width``: channels at stride 2 (a multiple of 4), doubled at each level below.
     """
 
     def __init__(
-        self,
-        encoder: str = "tf_efficientnet_lite0",
-        pretrained: bool = True,
-        num_classes: int = 1,
-        width: int = 32,
+        self, encoder: str = "tf_efficientnet_lite0", pretrained: bool = True, num_classes: int = 1, width: int = 32
     ):
         if width < 4 or width % 4:
             raise InputError(f"width={width}: give a multiple of 4, the number of attention heads")

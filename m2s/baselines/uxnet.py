@@ -89,9 +89,5 @@ def uxnet(encoder: str = "none", pretrained: bool = False, num_classes: int = 14
     medical image segmentation", ICLR 2023), written after the paper with MONAI's blocks of UNETR.
 
     53,006,510 parameters with fourteen classes, the 53.01 M of LGMSNet's Table 3. No stochastic depth.
-
-    Args:
-        encoder, pretrained: taken like those of every network and not used.
-        num_classes, in_channels: channels of the logits and of the volume, whose sides are multiples of 16.
     """
     return for_volumes(UXNet(in_channels, num_classes))
