@@ -99,10 +99,7 @@ class ResNet3D(nn.Module):
 
 
 class Features(nn.Module):
-    """The features of a timm encoder from its first stride (2, or 4 as in ConvNeXt) to ``deepest``, shallow to deep.
-
-    ``channels`` has one entry per feature. Stages that are deeper than ``deepest`` are left out of the network.
-    """
+    """The features of a timm encoder from its first stride (2, or 4 as in ConvNeXt) to ``deepest``, shallow to deep."""
 
     def __init__(self, name: str, pretrained: bool = True, deepest: int = 32):
         super().__init__()
@@ -138,7 +135,10 @@ class NoEncoder(nn.Module):
 
 
 class Network(nn.Module):
-    """Base of the networks: ``encoder``, and its ``mean``, ``std`` and ``weights_source``, which training asks for."""
+    """Base of the networks: ``encoder``, and its ``mean``, ``std`` and ``weights_source``, which training asks for.
+
+    Where nothing else is said, ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``, both sides from 32 pixels up.
+    """
 
     def __init__(self, encoder: nn.Module | None = None):
         super().__init__()

@@ -104,7 +104,7 @@ class TransformerLayer(nn.Module):
 def to_sequences(x: Tensor) -> Tensor:
     """``(N, C, H, W)`` → ``(N·4, (H/2)·(W/2), C)``: the tokens of a sequence share their place in the 2×2 patch.
 
-    In 3-D ``(N, C, D, H, W)`` → ``(N·8, (D/2)·(H/2)·(W/2), C)``. Every pixel is a token of exactly one sequence.
+    In 3-D ``(N, C, D, H, W)`` → ``(N·8, (D/2)·(H/2)·(W/2), C)``.
     """
     n, c, *size = x.shape
     d = len(size)

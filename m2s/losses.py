@@ -101,7 +101,7 @@ class LossOfParts(nn.Module):
 
 
 class SegmentationLoss(LossOfParts):
-    """The total loss L_IoU^w + L_BCE^w + weight·L_f (Eq. 4) of one output, or of several (deep supervision).
+    """The total loss L_IoU^w + L_BCE^w + weight·L_f (Eq. 4).
 
     A list of outputs is deep supervision, the final output first: IoU and BCE are **summed over all outputs**, without
     weights, and LossNet sees **the final output alone**. The paper gives no formula. Its Section 4.7.2 describes deep
@@ -157,10 +157,7 @@ class BCEDiceLoss(LossOfParts):
 
 
 class DiceCELoss(LossOfParts):
-    """Dice + cross-entropy over softmax, LGMSNet's loss in three dimensions, by MONAI's ``DiceLoss``.
-
-    Dice is of each volume and class, the background included, as in 3D UX-Net's training.
-    """
+    """Dice + cross-entropy over softmax, LGMSNet's loss in 3-D; Dice with the background, as 3D UX-Net's training."""
 
     def __init__(self):
         super().__init__()

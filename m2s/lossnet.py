@@ -71,10 +71,9 @@ class LossNet(nn.Module):
         return [feature / self.unit for feature in self.network(images)]  # (N, C_i, resize/stride_i, …) each
 
     def terms(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
-        """[l_f^1, …, l_f^4] (Eq. 6), scalars ≥ 0.
+        """[l_f^1, …, l_f^4] (Eq. 6), scalars ≥ 0, from ``probabilities`` (N, C, H, W) and ``mask`` (N, 1, H, W).
 
-        ``probabilities`` (N, C, H, W); ``mask`` (N, 1, H, W), 0 and 1 for C = 1, class indices for C > 1. With more
-        than one class, each class map is an image of its own: a term is the mean over images and classes.
+        With more than one class, each class map is an image of its own: a term is the mean over images and classes.
         """
         target = one_vs_rest(mask, probabilities.shape[1])
         predicted = self.features(probabilities.flatten(0, 1).unsqueeze(1))  # (N, C, H, W) → (N·C, 1, H, W)

@@ -51,8 +51,7 @@ class M2SNet(Network):
             sums the orders that there are. 1 is the "baseline", "the common FPN network" (Section 4.7): no unit at all.
             The paper says no more of it; here CE^i is then the Conv of MS_1^i at every level, in both wirings. That
             table's rows are MSNet's, ``kernels=(1,)``: its row "+ L_f" prints the figures of MSNet in Table 1.
-        unit: ``"subtraction"``, or ``"addition"`` for the row "SU→AU" of that table, see
-            :class:`m2s.units.MultiScaleDifference`.
+        unit: as in :class:`m2s.units.MultiScaleDifference`; ``"addition"`` is the row "SU→AU" of that table.
         style: ``"subtraction"``, or ``"aspp"``, ``"denseaspp"`` (first version's Table 8, the revised Table 14): a
             module of :mod:`m2s.aspp` in each unit, on ``|A − B|``, in place of the fixed filters.
     """

@@ -70,9 +70,9 @@ def hub_answers() -> bool:
 
 
 def available(name: str) -> bool:
-    """Whether pretrained weights of a timm model are on this machine, or can be had from timm's hub.
+    """Whether weights of a timm model are on this machine or on timm's hub, without importing torch or timm.
 
-    Imports neither torch nor timm. Whether a file fits the model shows only when the model is made.
+    Whether a file fits the model shows only when the model is made.
     """
     if find_file(name) or has_package(name):
         return True
@@ -111,9 +111,6 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]
 
     Order: a file in the folder ``M2S_WEIGHTS``, an installed package that carries the weights, timm's hub. With
     ``pretrained=False`` the source is ``"random"``. The model is typed as ``Any`` for what timm adds to a module.
-
-    Raises:
-        InputError: the name is unknown, no weights can be found, or the file that was found does not fit.
     """
     import timm
 

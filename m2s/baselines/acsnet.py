@@ -12,16 +12,13 @@ from m2s.units import ConvBNReLU, resize
 
 
 class NonLocal(nn.Module):
-    """Non-local block (Wang et al., CVPR 2018), embedded Gaussian, with keys and values at half the resolution.
-
-    The last BatchNorm's scale starts at zero, so that the block starts as the identity.
-    """
+    """Non-local block (Wang et al., CVPR 2018), embedded Gaussian, with keys and values at half the resolution."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.query, self.key, self.value = (nn.Conv2d(channels, channels // 2, 1) for _ in range(3))
         self.out = nn.Sequential(nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels))
-        nn.init.zeros_(self.out[1].weight)
+        nn.init.zeros_(self.out[1].weight)  # the block starts as the identity
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = F.max_pool2d(self.key(x), 2, ceil_mode=True), F.max_pool2d(self.value(x), 2, ceil_mode=True)

@@ -39,11 +39,7 @@ def concatenate(skip: Tensor, deep: Tensor) -> Tensor:
 
 
 class UShape(Network):
-    """The plain U: ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``, both sides from 32 pixels up.
-
-    A network fills ``encode`` (one module a level), ``up`` and ``decode`` (one a skip, from the deepest to the
-    shallowest), and ``head``.
-    """
+    """The plain U: a network fills ``encode`` (one a level), ``up``, ``decode`` (deepest skip first) and ``head``."""
 
     def forward(self, x: Tensor) -> Tensor:
         check_size(x)
@@ -82,9 +78,8 @@ def foreground(logits: Tensor) -> Tensor:
 class Baseline(Network):
     """A decoder on E¹ … E⁵ (:class:`m2s.encoders.Encoder`): ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``.
 
-    Both sides may be anything from 32 pixels up. A subclass gives ``decode(levels)``: from the levels to logits of any
-    size, the final ones first. All are resized to the image (bilinear, as everywhere here). In evaluation the first is
-    returned; in training mode a list of all, where there are several (deep supervision).
+    A subclass gives ``decode(levels)``: logits of any size, the final ones first, which are resized to the image. In
+    evaluation the first is returned; in training mode a list of all, where there are several (deep supervision).
     """
 
     def __init__(self, encoder: str, pretrained: bool):

@@ -65,10 +65,7 @@ class AxialAttention(nn.Module):
 
 
 class AxialBlock(nn.Module):
-    """MedT's bottleneck: ``(N, in, H, W)`` → ``(N, 2·width, H/stride, W/stride)``; attention along height, then width.
-
-    The layers around it are those of a residual network's bottleneck, with average pooling for the stride.
-    """
+    """MedT's residual bottleneck: ``(N, in, H, W)`` → ``(N, 2·width, H/stride, W/stride)``; by height, then width."""
 
     def __init__(self, in_channels: int, width: int, stride: int = 1, length: int | None = None):
         super().__init__()
@@ -92,10 +89,8 @@ class AxialBlock(nn.Module):
 class MedTBranch(nn.Module):
     """One of MedT's branches: ``(N, 3, H, W)`` → ``(N, 16, H, W)``, a U-shape with added skips.
 
-    Args:
-        depths: axial blocks at strides 2, 4, 8, …, of 16, 32, 64, … channels inside.
-        length: side of the map at stride 2 for which positions are learned; ``None`` for attention without positions.
-        bottom: whether a strided 3×3 convolution comes below the deepest block.
+    ``depths``: axial blocks at strides 2, 4, 8, …, of 16, 32, 64, … channels inside. ``length``: side of the map at
+    stride 2 for which positions are learned. ``bottom``: a strided 3×3 convolution comes below the deepest block.
     """
 
     def __init__(self, depths: tuple[int, ...], length: int | None = None, bottom: bool = False):

@@ -39,9 +39,8 @@ class NUNet(PlainUNet):
     :class:`MultiOutputUNet` on each skip, as deep as the backbone goes on below it (at most 4), none of the paper's
     further connections; depth and widths are this project's choice. Parameter count of the publication: not verified.
 
-    Args:
-        width: channels at full resolution, doubled at each halving up to 16 times; also those inside the inner U-Nets.
-        depth: halvings of the backbone, 1 to 5; U-Net has 4.
+    ``width``: channels at full resolution, doubled at each halving up to 16 times; also those of the inner U-Nets.
+    ``depth``: halvings of the backbone, 1 to 5; U-Net has 4.
     """
 
     def __init__(

@@ -51,8 +51,7 @@ class PartialDecoder(nn.Module):
 class ReverseAttention(nn.Module):
     """Refine coarse logits where they say "background": ``coarse + f(level · (1 − σ(coarse)))``.
 
-    ``depth`` convolutions of ``width`` channels and size ``kernel`` stand between the 1×1 reduction and the head.
-    ``guidance`` counts the channels of a further feature given to them (Inf-Net's edge feature).
+    ``guidance`` counts the channels of a further feature (Inf-Net's edge feature).
     """
 
     def __init__(

@@ -22,7 +22,7 @@ class SMPUnetPlusPlus(smp.UnetPlusPlus):
 def unetpp(encoder: str = "tf_efficientnet_lite0", pretrained: bool = True, num_classes: int = 1) -> nn.Module:
     """U-Net++ (Zhou et al., "UNet++: a nested U-Net architecture for medical image segmentation", DLMIA 2018).
 
-    A timm encoder with the nested, densely connected decoder of segmentation-models-pytorch. Departs from the paper in
-    the encoder and in having no deep supervision: only the last node gives an output.
+    A timm encoder with the decoder of segmentation-models-pytorch. Departs from the paper in the encoder and in having
+    no deep supervision: only the last node gives an output.
     """
     return from_smp(SMPUnetPlusPlus, encoder, pretrained, num_classes)

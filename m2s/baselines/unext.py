@@ -20,11 +20,7 @@ def shift(x: Tensor, axis: int, reach: int = 2) -> Tensor:
 
 
 class ShiftedMLP(nn.Module):
-    """UNeXt's tokenised MLP block: ``(N, C, H, W)`` → same shape, each pixel being a token.
-
-    The channels are shifted along the width, mixed per token, seen by a depthwise 3×3 convolution, shifted along the
-    height and mixed again: an MLP that looks at a neighbourhood.
-    """
+    """UNeXt's tokenised MLP, which looks at a neighbourhood: ``(N, C, H, W)`` → same shape; each pixel is a token."""
 
     def __init__(self, channels: int):
         super().__init__()

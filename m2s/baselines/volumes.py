@@ -8,11 +8,7 @@ from m2s.errors import InputError
 
 
 def for_volumes(network: nn.Module, step: int = 16) -> nn.Module:
-    """Give a network what training asks of every network: no pretrained encoder, volumes as their data set gives them.
-
-    Its forward then raises :class:`InputError` where a side is no multiple of ``step``, the stride of its deepest
-    features, or where all are one step long.
-    """
+    """Give a network what training asks of every network; its volumes have sides that are multiples of ``step``."""
     network.encoder = nn.Module()
     network.mean, network.std = (0.0,), (1.0,)
     network.weights_source = "random (this network has no pretrained encoder)"
