@@ -92,7 +92,7 @@ rule notebook:
         lambda wildcards: expand(
             RECORD, key=[run.key for run in notebook_runs(wildcards.stem, PROFILE, DATA)]
         ),
-        # The last notebook gathers the costs that two others count.
+        # The last notebook gathers the costs that four others count.
         lambda wildcards: expand(DONE, stem=COUNTED if wildcards.stem == "90_paper_versus_ours" else []),
     output:
         touch(DONE),
