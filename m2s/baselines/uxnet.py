@@ -4,11 +4,9 @@ from functools import partial
 from itertools import pairwise
 
 import torch
-from monai.networks.blocks import UnetrBasicBlock, UnetrUpBlock
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import expand
-from m2s.baselines.volumes import for_volumes
+from m2s.baselines.volumes import UNETRShape, for_volumes
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -58,30 +56,11 @@ class UXEncoder(nn.Module):
         return features
 
 
-def make_residual_block(in_channels: int, out_channels: int) -> nn.Module:
-    """Two 3×3×3 convolutions with instance norm and a shortcut, the block of UNETR's skips."""
-    return UnetrBasicBlock(3, in_channels, out_channels, 3, 1, "instance", res_block=True)
-
-
-class UXNet(nn.Module):
+class UXNet(UNETRShape):
     """:class:`UXEncoder` and the decoder of UNETR: ``(N, in, D, H, W)`` → logits ``(N, num_classes, D, H, W)``."""
 
     def __init__(self, in_channels: int, num_classes: int):
-        super().__init__()
-        widths = (48, 96, 192, 384, 768)  # at strides 1, 2, 4, 8, 16
-        self.body = UXEncoder(in_channels)
-        self.skips = nn.ModuleList(make_residual_block(i, o) for i, o in pairwise((in_channels, *widths)))
-        self.up = nn.ModuleList(
-            UnetrUpBlock(3, deep, shallow, 3, 2, "instance", res_block=True) for deep, shallow in pairwise(widths[::-1])
-        )
-        self.head = nn.Sequential(make_residual_block(48, 48), nn.Conv3d(48, num_classes, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = [skip(feature) for skip, feature in zip(self.skips, [x, *self.body(x)], strict=True)]
-        return self.head(expand(features, self.step))  # (N, 48, D, H, W) → (N, num_classes, D, H, W)
-
-    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
-        return self.up[level](deep, skip)
+        super().__init__(UXEncoder(in_channels), in_channels, num_classes)
 
 
 def uxnet(encoder: str = "none", pretrained: bool = False, num_classes: int = 14, in_channels: int = 1) -> nn.Module:
