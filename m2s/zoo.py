@@ -34,6 +34,8 @@ MODELS = {
     "madgnet": "m2s.baselines.madgnet:MADGNet",
     "unireplknet": "m2s.baselines.unireplknet:UniRepLKNet",
     "erdunet": "m2s.baselines.erdunet:ERDUnet",
+    "hvmunet": "m2s.baselines.hvmunet:HVMUNet",
+    "segmamba2d": "m2s.baselines.segmamba:SegMamba2D",
     "lgmsnet": "m2s.lgmsnet:LGMSNet",
     "lgmsnet3d": "m2s.lgmsnet:lgmsnet3d",
     "m2snet3d": "m2s.m2snet:M2SNet3D",
@@ -43,6 +45,7 @@ MODELS = {
     "swin_unetr": "m2s.baselines.swin_unetr:swin_unetr",
     "uxnet": "m2s.baselines.uxnet:uxnet",
     "mednext": "m2s.baselines.mednext:mednext",
+    "segmamba": "m2s.baselines.segmamba:segmamba",
 }
 """Name → ``"module:class or function"``, imported when a network of that name is made."""
 
