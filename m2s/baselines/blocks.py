@@ -38,6 +38,11 @@ def concatenate(skip: Tensor, deep: Tensor) -> Tensor:
     return torch.cat([skip, resize(deep, skip.shape[2:])], 1)
 
 
+def resize_corners(x: Tensor, size: Sequence[int]) -> Tensor:
+    """``(N, C, h, w)`` → ``(N, C, H, W)``, bilinear with aligned corners, for networks whose authors have it so."""
+    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=True)
+
+
 class UShape(Network):
     """The plain U: a network fills ``encode`` (one a level), ``up``, ``decode`` (deepest skip first) and ``head``."""
 
