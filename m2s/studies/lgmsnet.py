@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from m2s.studies.study import DIFFERENCE, NOT_BUILT, NotRun, Row, Study, published_only
+from m2s.studies.study import DIFFERENCE, NotRun, Row, Study, published_only
 from m2s.studies.tasks import BTCV, LGMSNET_TASKS, UNSEEN, VOLUMES
 
 
@@ -33,10 +33,10 @@ TRANSUNET = Row({"model": "transunet", "encoder": "vit_base_r50_s16_224"}, below
 UNET = _classic_unet()
 LIGHT: dict[str, Row | NotRun] = {
     "UNeXt": _from_scratch("unext"),
-    "ERDUNet": NOT_BUILT,
+    "ERDUNet": Row({"model": "erdunet", "encoder": "resnet34"}, below_paper=Row({"model": "erdunet"})),
     "RepViT-m3": Row({"model": "repvit_m3", "encoder": "repvit_m3"}),
     "MobileViT-s": Row({"model": "mobilevit_s", "encoder": "mobilevit_s"}),
-    "UniRepLKNet": NOT_BUILT,
+    "UniRepLKNet": _from_scratch("unireplknet"),
     "CMUNeXt": _from_scratch("cmunext"),
     "TinyU-Net": TINYUNET,
     "LGMSNet": LGMSNET,
@@ -45,7 +45,7 @@ OURS = ("LGMSNet", "U-Net", "M2SNet")
 
 SWIN_UNETR = _from_scratch("swin_unetr")
 ROWS_3D: dict[str, Row | NotRun] = {
-    "SegMamba": NOT_BUILT,
+    "SegMamba": _from_scratch("segmamba"),
     "MedNeXt": _from_scratch("mednext"),
     # Of a cube of 32 voxels its deepest features would be a single one.
     "Swin UNETR": replace(SWIN_UNETR, below_paper=replace(SWIN_UNETR, recipe={"size": 64})),
@@ -73,10 +73,10 @@ LGMSNETS = {
             "U-Net++": Row({"model": "unetpp"}),
             "Swin-UNet": _from_scratch("swinunet"),
             "TransUNet": TRANSUNET,
-            "MissFormer": NOT_BUILT,
-            "UCTransNet": NOT_BUILT,
+            "MissFormer": _from_scratch("missformer"),
+            "UCTransNet": _from_scratch("uctransnet"),
             "nnU-Net": _from_scratch("nnunet2d"),
-            "MADGNet": NOT_BUILT,
+            "MADGNet": Row({"model": "madgnet", "encoder": "resnet50"}, below_paper=Row({"model": "madgnet"})),
             "MobileViT-s": LIGHT["MobileViT-s"],
             "CMUNeXt": LIGHT["CMUNeXt"],
             "MedT": _from_scratch("medt"),
