@@ -106,7 +106,7 @@ def copy_pages(source: Path, results: Path) -> None:
     for page in [*DOCS.glob("*.md"), DOCS / "conf.py", DOCS / "site.css"]:
         shutil.copy(page, source / ("docs" if page.name == "teachers.md" else "") / page.name)
     readme = (ROOT / "README.md").read_text()
-    linked = re.findall(r"\]\((results/[^)#]+)\)", readme)
+    linked = re.findall(r"\]\((results/[^)#]+|CONTRIBUTING\.md)\)", readme)
     for name in ["README.md", *linked]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
@@ -117,7 +117,7 @@ def copy_pages(source: Path, results: Path) -> None:
     tables = sorted(source.glob("results/*/tables/*.md"))
     add_pages(source / "tables.md", [str(table.relative_to(source)) for table in tables], "Measured")
     add_pages(source / "tables.md", ["results/published/README"], "Published")
-    pages = ["notebooks", "tables", "running", "docs/teachers", "library"]
+    pages = ["notebooks", "tables", "running", "docs/teachers", "library", "CONTRIBUTING"]
     add_pages(source / "index.md", [page for page in pages if (source / f"{page}.md").exists()])
 
 
