@@ -85,14 +85,15 @@ def encoder_features(model: nn.Module, x: Tensor) -> dict[int, Tensor]:
 
     It is found by watching: of all outputs (N, C, h, w) of its modules, in the order of computing, the last at each
     size before the path goes below that size for the first time, down to the smallest size. So it needs no knowledge of
-    the network, and serves every encoder–decoder. ``x`` is a normalised batch (N, 3, H, W).
+    the network, and serves every encoder–decoder. Maps of one channel are attentions or logits and do not count; a
+    network that computes on tokens alone gives nothing. ``x`` is a normalised batch (N, 3, H, W).
     """
     width = lowest = x.shape[-1]
     by_stride: dict[int, Tensor] = {}
 
     def keep(output: object) -> None:
         nonlocal lowest
-        if isinstance(output, Tensor) and output.ndim == 4 and len(output) == len(x):
+        if isinstance(output, Tensor) and output.ndim == 4 and len(output) == len(x) and output.shape[1] > 1:
             side = output.shape[-1]
             if 1 < side <= lowest and width % side == 0:
                 lowest = side
