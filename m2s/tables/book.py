@@ -34,8 +34,14 @@ class Book(Results):
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
         """Write :meth:`table`, or a part, to ``tables``: CSV, Markdown and LaTeX, by default named as the notebook."""
-        title = f"{self.study.title}, and ours{' on made-up images' * self.made_up} (profile {self.profile})"
-        write_table(table, self.folder / "tables", name or self.study.notebook, title, self.settings())
+        title = self.study.title + ", and ours" * bool(self.study.published) + " on made-up images" * self.made_up
+        write_table(
+            table,
+            self.folder / "tables",
+            name or self.study.notebook,
+            f"{title} (profile {self.profile})",
+            self.settings(),
+        )
 
     def settings(self) -> str:
         """What the measured numbers were measured with: :func:`m2s.tables.text.describe_settings`."""
