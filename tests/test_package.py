@@ -9,7 +9,8 @@ import m2s
 
 PUBLIC = {
     "LossNet", "MultiScaleSubtractionUnit", "SegmentationLoss", "SubtractionUnit", "capture", "create_model",
-    "list_models", "load_released", "results_dir", "score", "structure_loss",
+    "list_models", "list_pretrained", "load_pretrained", "load_released", "predict", "results_dir", "score",
+    "structure_loss",
 }  # fmt: skip
 
 

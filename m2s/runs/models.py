@@ -13,7 +13,7 @@ from m2s.zoo import create_model
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, int]:
-    """The trained network of a run, in evaluation mode, and the image size it was trained at.
+    """The trained network of a run, in evaluation mode, and the image size it was trained at (also its ``size``).
 
     ``path`` is a run's folder or the ``model.safetensors`` in it. Raises :class:`m2s.errors.InputError` where there is
     no record or no checkpoint, or they do not belong together.
@@ -29,7 +29,8 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / MODEL} does not fit the network of {RECORD} beside it: {reason}") from error
-    return model.eval(), settings["recipe"]["size"]
+    model.size = settings["recipe"]["size"]
+    return model.eval(), model.size
 
 
 def pick_device() -> torch.device:

@@ -12,16 +12,19 @@ from m2s.errors import InputError
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, image: np.ndarray, size: int) -> np.ndarray:
+def predict(model: nn.Module, image: np.ndarray, size: int | None = None) -> np.ndarray:
     """Probabilities of one image at its own size: float32 ``(H, W)``; ``(C, H, W)`` for a model of C > 1 classes.
 
     Args:
         model: in evaluation mode, as :func:`m2s.create_model` makes it; an InputError if it takes volumes.
         image: uint8 ``(H, W, 3)``, RGB.
-        size: the square side that the network sees, as in its training.
+        size: the square side that the network sees, by default the one it was trained at (``model.size``).
     """
     if any(p.ndim == 5 for p in model.parameters()):
         raise InputError("this network takes volumes, not images: predict with m2s.runs.predict.predict_volume")
+    size = size or getattr(model, "size", None)
+    if size is None:
+        raise InputError("this network does not say which side it was trained at: give predict a size in pixels")
     device = next(model.parameters()).device
     x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
     x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)
