@@ -1,7 +1,7 @@
 """The site of `make site`: executed notebooks, tables and the library's names as static pages, without any network.
 
-The sources are laid out anew in ``build/site-source`` as in the checkout, so that the README's links hold in its parts,
-with a note in each notebook that says how it was executed. Sphinx makes ``build/site`` of them. Nothing is executed.
+The sources are laid out anew in ``build/site-source`` as in the checkout, so that links hold, with a note in each
+notebook that says how it was executed. Sphinx makes ``build/site`` of them. Nothing is executed.
 """
 
 import argparse
@@ -37,6 +37,9 @@ GROUPS = {
     "Gathered": "9",
 }
 """The notebooks by the first digit of their number."""
+
+PAGES = ["results", "tables", "running", "data", "teachers", "library"]
+"""The pages of ``docs/`` that lie in the site as in the checkout, so that links hold; in the order of its menu."""
 
 FLOORS = {
     "Units": ["units", "aspp"],
@@ -101,13 +104,13 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
 
 
 def copy_pages(source: Path, results: Path) -> None:
-    """The pages of ``docs/``, the measured and published tables, the README, and the files that the README links to."""
+    """The README, the pages of ``docs/``, the measured and published tables, and the files that the pages link to."""
     (source / "docs").mkdir()
-    for page in [*DOCS.glob("*.md"), DOCS / "conf.py", DOCS / "site.css"]:
-        shutil.copy(page, source / ("docs" if page.name == "teachers.md" else "") / page.name)
-    readme = (ROOT / "README.md").read_text()
-    linked = re.findall(r"\]\((results/[^)#]+|CONTRIBUTING\.md)\)", readme)
-    for name in ["README.md", *linked]:
+    for name in ("index.md", "notebooks.md", "conf.py", "site.css"):
+        shutil.copy(DOCS / name, source)
+    pages = [ROOT / "README.md", *(DOCS / f"{page}.md" for page in PAGES)]
+    linked = re.findall(r"\]\((?:\.\./)?(results/[^)#]+|CONTRIBUTING\.md)\)", "".join(map(Path.read_text, pages)))
+    for name in [*linked, *(str(page.relative_to(ROOT)) for page in pages)]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
     for table in results.glob("tables/*.md"):
@@ -115,10 +118,9 @@ def copy_pages(source: Path, results: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(table, copy)
     tables = sorted(source.glob("results/*/tables/*.md"))
-    add_pages(source / "tables.md", [str(table.relative_to(source)) for table in tables], "Measured")
-    add_pages(source / "tables.md", ["results/published/README"], "Published")
-    pages = ["notebooks", "tables", "running", "docs/teachers", "library", "CONTRIBUTING"]
-    add_pages(source / "index.md", [page for page in pages if (source / f"{page}.md").exists()])
+    add_pages(source / "docs" / "tables.md", [f"/{table.relative_to(source)}" for table in tables], "Measured")
+    add_pages(source / "docs" / "tables.md", ["/results/published/README"], "Published")
+    add_pages(source / "index.md", ["notebooks", *(f"docs/{page}" for page in PAGES), "CONTRIBUTING"])
 
 
 def add_pages(page: Path, entries: list[str], title: str = "") -> None:
@@ -213,13 +215,13 @@ def write_library(source: Path, floors: dict[str, list[str]]) -> None:
     (source / "library").mkdir()
     pages = []
     for title, modules in floors.items():
-        pages.append(f"library/{title.lower().replace(' ', '_')}")
+        pages.append(f"/library/{title.lower().replace(' ', '_')}")
         parts = "".join(DOCSTRINGS.format(name=name) for name in modules)
-        (source / f"{pages[-1]}.md").write_text(f"# {title}\n{parts}")
-    with open(source / "library.md", "a") as file:
+        (source / f"{pages[-1][1:]}.md").write_text(f"# {title}\n{parts}")
+    with open(source / "docs" / "library.md", "a") as file:
         names = [f"   ~m2s.{home}.{name}" for name, home in m2s._HOME.items()]
         file.write("\n".join(["\n```{eval-rst}", ".. autosummary::", "", *names, "```\n"]))
-    add_pages(source / "library.md", pages)
+    add_pages(source / "docs" / "library.md", pages)
 
 
 def list_modules(package: str = "") -> list[str]:

@@ -8,7 +8,7 @@ project = "m2s"
 author = "the m2s authors"
 release = metadata.version("m2s")
 
-exclude_patterns = ["README.md"]  # its parts are in other pages
+exclude_patterns = ["README.md"]  # it is in the page index
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
@@ -48,7 +48,8 @@ autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.",)  # or a summary ends there
 html_theme = "pydata_sphinx_theme"
 html_title = "m2s"
 html_css_files = ["site.css"]
-html_sidebars = {page: [] for page in ("index", "running", "docs/teachers")}  # they have no pages below them
+LEAVES = ("index", "docs/results", "docs/running", "docs/data", "docs/teachers")
+html_sidebars = {page: [] for page in LEAVES}  # they have no pages below them
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

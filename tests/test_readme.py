@@ -1,4 +1,4 @@
-"""What the README says is there: its links, its notebooks, its commands, and the measured numbers it shows."""
+"""What README and docs/results.md say is there: links, notebooks, commands, and the measured numbers they show."""
 
 import re
 
@@ -9,15 +9,25 @@ from m2s import tables
 from m2s.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
-WORDS = " ".join(README.split())
+RESULTS = (ROOT / "docs" / "results.md").read_text()
+WORDS = " ".join(RESULTS.split())
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 REAL = "a folder of real data"
 
 
-def test_every_link_and_picture_exists():
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_picture_exists(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     local = [target for target in targets if not target.startswith("http")]
-    assert len(local) > 8
-    assert [target for target in local if not (ROOT / target).exists()] == []
+    assert [target for target in local if not (page.parent / target).exists()] == []
+    assert page.name != "README.md" or len(local) > 45
+
+
+def test_its_length_and_its_contents():
+    lines = README.splitlines()
+    assert len(lines) < 160 and max(len(line) for line in lines if not line.startswith(("|", "!"))) < 140
+    headings = {re.sub(r"\W+", "-", heading.lower()) for heading in re.findall(r"^## (.+)", README, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) == headings
 
 
 def test_every_notebook_is_in_the_table():
@@ -32,16 +42,23 @@ def test_every_make_target_it_names_exists():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def shown(corner: str) -> dict[tuple[str, str], str]:
+def read_cells(corner: str, page: str) -> dict[tuple[str, str], str]:
     """The cells of the results table whose header begins so, by row and column."""
-    header, _, *lines = re.search(rf"(\| {re.escape(corner)}.*?)\n\n", README, re.DOTALL)[1].splitlines()
+    header, _, *lines = re.search(rf"(\| {re.escape(corner)}.*?)\n\n", page, re.DOTALL)[1].splitlines()
     columns = [cell.strip() for cell in header.strip("| ").split("|")][1:]
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
     return {(row, column): cell for row, *cells in rows for column, cell in zip(columns, cells, strict=True)}
 
 
-def test_the_polyp_results_it_shows_are_the_measured_ones():
-    cells = shown("mDice, ours")
+def count_verdicts(study: str, metric: str = "mDice") -> list[int]:
+    """The differences that are compared, and how many of them are confirmed, reversed and inconclusive."""
+    found = tables.open(study, "full", REAL).ordering(metric)["verdict"]
+    return [len(found), *found.value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)]
+
+
+@pytest.mark.parametrize("page", [README, RESULTS], ids=["README", "results"])
+def test_the_polyp_results_it_shows_are_the_measured_ones(page):
+    cells = read_cells("mDice, ours", page)
     table = tables.open("polyps", "full", REAL).table()
     table = table[table["metric"] == "mDice"].set_index(["row", "dataset"])
     measured_rows = table.index[table["status"] == "measured"].get_level_values("row").unique()
@@ -51,14 +68,18 @@ def test_the_polyp_results_it_shows_are_the_measured_ones():
         ours = f"{measured['ours']:.3f}" if measured["status"] == "measured" else "not run"
         if measured["seeds"] > 1:
             ours += f" ± {measured['sd']:.3f}"
-        assert cell == f"{ours} ({measured['paper']:.3f})", place
+        doubt = "?" if measured["doubt"] else ""
+        assert cell == f"{ours} ({measured['paper']:.3f}{doubt})", place
+    count, confirmed, reversed_, inconclusive = count_verdicts("polyps")
+    counts = f"{confirmed} of {count} differences are confirmed (95 % CI excludes 0), {reversed_} reversed, "
+    assert counts + f"{inconclusive} inconclusive" in " ".join(page.split())
 
 
 def test_lgmsnets_results_it_shows_are_the_measured_ones():
     at_home, unseen = (tables.open(study, "full", REAL).table() for study in ("lgmsnet", "generalisation"))
     measured = pd.concat([at_home, unseen])
     measured = measured[(measured["metric"] == "IoU") & (measured["status"] == "measured")]
-    cells, expected = shown("IoU in %, ours"), {}
+    cells, expected = read_cells("IoU in %, ours", RESULTS), {}
     for cell in measured.itertuples():
         column = next(name for _, name in cells if name.startswith(cell.dataset))
         ours = f"{cell.ours:.1f}" + (f" ± {cell.sd:.1f}" if cell.sd > 0 else "")
@@ -73,7 +94,7 @@ def test_what_it_says_of_lgmsnet_in_words_is_measured():
     for dataset in ("BUSI", "Kvasir"):
         gap = unet.loc[dataset]
         interval = rf"{gap.low:.1f} to {gap.high:.1f}; printed: {gap.paper:.1f}"
-        assert re.search(rf"{gap.difference:.1f} (points )?on {dataset} \((95 % interval )?{interval}\)", text)
+        assert re.search(rf"{gap.difference:.1f} (points )?on {dataset} \(95 % CI {interval}\)", text)
     gap = m2snet.loc["BUSI"]
     assert f"behind LGMSNet on BUSI by {gap.difference:.1f} points ({gap.low:.1f} to {gap.high:.1f})" in text
 
@@ -95,7 +116,40 @@ def test_the_dice_it_says_of_volumes_is_measured():
 
 @pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
 def test_the_verdicts_it_counts_are_those_of_the_runs(study):
-    counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", README).groups()
-    found = tables.open(study, "full", REAL).ordering("mDice")["verdict"]
-    verdicts = found.value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
-    assert [int(c) for c in counts] == [len(found), *verdicts]
+    counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", RESULTS).groups()
+    assert [int(count) for count in counts] == count_verdicts(study)
+
+
+def test_what_it_says_of_lung_and_breast_is_measured():
+    for study, rows, form in (
+        ("lung", ("MSNet", "U-Net", "M2SNet", "Inf-Net"), "{row} {ours:.3f}"),
+        ("breast", ("MSNet", "M2SNet", "U-Net"), "{row} {ours:.1f} ± {sd:.1f}"),
+    ):
+        table = tables.open(study, "full", REAL).table()
+        dice = table[(table["metric"] == "Dice") & (table["status"] == "measured")].set_index("row")
+        assert ", ".join(form.format(row=row, **dice.loc[row]) for row in rows) in WORDS
+    _, confirmed, reversed_, inconclusive = count_verdicts("lung", "Dice")
+    assert f"six differences {confirmed} are confirmed, {reversed_} reversed, {inconclusive} inconclusive" in WORDS
+    breast = tables.open("breast", "full", REAL).ordering("Dice").set_index(["row", "other"])["verdict"]
+    assert breast.sort_values().to_list() == ["holds", "holds", "reversed"] and "M2SNet against MSNet is rev" in WORDS
+    assert breast["M2SNet", "MSNet"] == "reversed"
+
+
+def test_what_it_says_of_m2snet_and_msnet_is_measured():
+    book = tables.open("polyps", "full", REAL)
+    gaps = book.gaps("M2SNet", "MSNet", "mDice")
+    colon = gaps.loc["ColonDB"]
+    interval = f"95 % CI {colon.low:.3f} to {colon.high:.3f}; printed: {colon.paper:.3f}"
+    assert f"better on ColonDB by {colon.difference:.3f} ({interval})" in WORDS
+    others = gaps.drop("ColonDB")
+    assert ((others.low < 0) & (others.high > 0)).all()
+    assert f"inconclusive (printed: {others.paper.min():.3f} to {others.paper.max():.3f})" in WORDS
+    for row in ("MSNet", "M2SNet"):
+        low = book.gaps(row, "U-Net", "mDice")["low"]
+        assert (low.drop("ClinicDB") > 0).all() and low["ClinicDB"] < 0
+
+
+def test_lgmsnet_on_the_unseen_set_is_inconclusive():
+    for row in ("U-Net", "M2SNet"):
+        gap = tables.open("generalisation", "full", REAL).gaps("LGMSNet", row, "IoU").iloc[0]
+        assert gap.low < 0 < gap.high

@@ -80,7 +80,7 @@ def text(path: Path) -> str:
 
 def test_the_pages_are_there_and_link_to_each_other(site):
     start = (site / "index.html").read_text()
-    for page in ("notebooks", "tables", "running", "library"):
+    for page in ("notebooks", "docs/results", "docs/tables", "docs/running", "docs/data", "docs/library"):
         assert (site / f"{page}.html").exists() and f'href="{page}.html"' in start
     assert 'href="notebooks/00_tiny.html"' in (site / "notebooks.html").read_text()
     assert (site / "results" / "published" / "README.html").exists()
@@ -149,7 +149,7 @@ def test_the_search_knows_the_words_of_a_notebook(site):
 def test_the_library_s_page_and_its_names(site, docs):
     page = (site / "library" / "units.html").read_text()
     assert 'id="m2s.units.SubtractionUnit"' in page and 'id="m2s.paths.ROOT"' in page and str(ROOT) not in page
-    names = text(site / "library.html")
+    names = text(site / "docs" / "library.html")
     assert all(name in names for name in docs.m2s.__all__)
 
 
