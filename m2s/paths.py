@@ -1,12 +1,16 @@
-"""The checkout, its commit, and where results live: one folder per profile and kind of data."""
+"""The checkout, its commit, where results live (one folder per profile and kind of data), and how files are written."""
 
+import gzip
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from m2s.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout that this package runs from.
@@ -40,6 +44,58 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+MARK = "written by m2s"
+"""What a file holds near its beginning that a command wrote for a user, and that the same command may replace."""
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file carries :data:`MARK` in its first 4096 bytes (of what is packed in it, for ``.gz``)."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with (gzip.open if packed else open)(path, "rb") as file:
+        return MARK.encode() in file.read(4096)
+
+
+def check_outputs(targets: Iterable[Path], given: Iterable[Path] = (), is_own: Callable[[Path], bool] = is_own) -> None:
+    """Refuse to write over a user's file. To be called before anything is written.
+
+    Args:
+        targets: the files that the command is going to write.
+        given: the files that it reads. None of them is ever written to, whatever link or name leads to it.
+        is_own: whether a file that is there already comes from an earlier call, and may be replaced.
+
+    Raises:
+        InputError: a target that is one of the given files, that exists and is not ours, that is the same file as
+            another target (on any machine: names that differ in case or in the form of their accents alone), or that
+            cannot be written because its folder is a file or read-only.
+    """
+    sources = {}
+    for path in given:
+        with suppress(OSError):  # reading it will tell
+            sources[(found := path.stat()).st_dev, found.st_ino] = path
+    taken: dict[str, Path] = {}
+    for target in targets:
+        name = unicodedata.normalize("NFC", str(target.resolve())).casefold()
+        if (other := taken.setdefault(name, target)) is not target:
+            raise InputError(f"{target} and {other} would be one file: give the inputs different names")
+        if os.path.lexists(target):
+            source = None
+            with suppress(OSError):  # a dangling link
+                found = target.stat()
+                source = sources.get((found.st_dev, found.st_ino))
+            if source:
+                raise InputError(f"{target} is an input ({source}) and would be overwritten: write to another folder")
+            replaced = False
+            with suppress(Exception):  # decoders raise nearly anything for a file of another kind
+                replaced = not target.is_symlink() and is_own(target)
+            if not replaced:
+                raise InputError(f"{target} exists and is not a result of this command: write elsewhere, or move it")
+        folder = next(folder for folder in target.absolute().parents if os.path.lexists(folder))
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            why = "read-only" if folder.is_dir() else "no folder"
+            raise InputError(f"cannot write {target}: {folder} is {why}")
 
 
 @cache

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from io import BytesIO
 from pathlib import Path
 
 from m2s.cli.parser import build_parser, build_script_parser
@@ -95,27 +94,36 @@ def predict(args: argparse.Namespace) -> None:
             raise InputError(f"{path} and {other} would both be written as {path.stem}.png: predict one at a time")
 
     import numpy as np
-    from PIL import Image
 
-    from m2s.data.disk.images import read_image
+    from m2s.data.disk.images import encode_png, read_image
+    from m2s.paths import check_outputs
     from m2s.runs.models import load_model
     from m2s.runs.predict import predict
 
+    check_outputs(targets, args.images)
     model, size = load_model(args.checkpoint)
+    for path in args.images:
+        read_image(path)  # a file that cannot be read is told before anything is written
     for target, path in targets.items():
         prediction = predict(model, read_image(path), args.size or size)
         grey = prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)  # many classes: indices
-        picture = BytesIO()
-        Image.fromarray(grey.astype(np.uint8)).save(picture, "PNG")
-        write_file(target, picture.getvalue())
+        write_file(target, encode_png(grey.astype(np.uint8)))
         print(target)
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Score a folder of prediction maps."""
-    from m2s.metrics.conventions import report, summary
+    from m2s.data.disk.images import EXTENSIONS
+    from m2s.metrics.conventions import COLUMNS, report, summary
     from m2s.metrics.folders import evaluate_folders
+    from m2s.paths import check_outputs
 
+    def is_own(path: Path) -> bool:
+        return json.loads(path.read_bytes()).keys() <= COLUMNS
+
+    if args.json:
+        files = [path for folder in (args.pred, args.gt) for path in folder.glob("*")]
+        check_outputs([args.json], [path for path in files if path.suffix.lower() in EXTENSIONS], is_own)
     table = evaluate_folders(args.pred, args.gt, args.convention, args.partial)
     print(report(table))
     if args.json:

@@ -30,6 +30,9 @@ CONVENTIONS = {
 }
 """What each convention computes. All are per image, then averaged over images."""
 
+COLUMNS = {"mDice", "mIoU", "wFm", "Sm", "Em", "meanEm", "MAE", "Dice", "IoU", "precision", "recall"}
+"""The names of all scores."""
+
 SMOOTH = 1e-5
 
 

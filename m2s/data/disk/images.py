@@ -5,15 +5,17 @@ has the size of the turned picture and not of the stored one.
 """
 
 from dataclasses import dataclass
-from io import SEEK_END
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from m2s.errors import InputError, unreadable
+from m2s.paths import MARK
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 Color = tuple[int, int, int]
@@ -71,6 +73,14 @@ def _read_tiff(file: BinaryIO) -> np.ndarray:
     if values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in {3, 4}):
         return values
     raise InputError(f"cannot read {file.name}: it holds {values.ndim} dimensions ({axes}), not one picture")
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """uint8 (H, W) or (H, W, 3) as a PNG file that carries :data:`m2s.paths.MARK`."""
+    note, stream = PngInfo(), BytesIO()
+    note.add_text("Comment", MARK)
+    Image.fromarray(pixels).save(stream, "PNG", pnginfo=note)
+    return stream.getvalue()
 
 
 def read_image(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray:
