@@ -2,7 +2,6 @@
 # `m2s reproduce` calls it; on a cluster: snakemake --executor slurm --jobs 20 --config profile=paper data=/data/polyps
 # config: profile, data ("phantom" or a folder), results (the folder of all results), notebooks (their folder)
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -18,9 +17,13 @@ os.environ["M2S_RESULTS"] = str(Path(config.get("results", paths.results_root())
 RESULTS = paths.results_dir(PROFILE, DATA)
 SOURCES = Path(config.get("notebooks", paths.ROOT / "notebooks")).resolve()
 
-# Jobs replace their shell (exec), so that Snakemake, when it is interrupted, ends the work and not just the shell.
+# Jobs replace their shell (exec), so that Snakemake, when it is interrupted, ends the work and not just the shell. The
+# commands have nothing else that only a POSIX shell knows.
+EXEC = "exec " if os.name == "posix" else ""
 # The only list of runs is that of the studies; a run that has its record is done, with or without its checkpoint.
 RUNS = {run.key: run for run in list_runs(PROFILE, DATA)}
+THREADS = max((run.threads for run in RUNS.values()), default=1)
+os.environ |= {"OMP_NUM_THREADS": str(THREADS), "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 RECORD = str(RESULTS / "runs" / "{key}" / "record.json")
 DONE = str(RESULTS / "notebooks" / "{stem}.done")
@@ -44,8 +47,7 @@ rule all:
 
 
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
-# it any more: Snakemake would delete it first. (It makes the empty folder of an output, and a run publishes itself as a
-# whole folder: hence rmdir.)
+# it any more: Snakemake would delete it first.
 for number, batch in enumerate(batch_runs(PROFILE, DATA)):
     todo = [run for run in batch if not Path(RECORD.format(key=run.key)).exists()]
     if not todo:
@@ -60,13 +62,12 @@ for number, batch in enumerate(batch_runs(PROFILE, DATA)):
             str(RESULTS / "logs" / f"{todo[0].key}.log"),
         params:
             chosen=" ".join(run.key for run in todo),
-            folders=" ".join(shlex.quote(str(RESULTS / "runs" / run.key)) for run in todo),
         threads: todo[0].threads
         message:
             f"run {todo[0].key}: {todo[0].title}" + f" (and {len(todo) - 1} more)" * (len(todo) > 1)
         shell:
-            "rmdir {params.folders} 2> /dev/null; exec env OMP_NUM_THREADS={threads} {sys.executable:q} -m m2s train"
-            " --profile {PROFILE} --data {DATA:q} --key {params.chosen} > {log:q} 2>&1"
+            "{EXEC}{sys.executable:q} -m m2s train --profile {PROFILE} --data {DATA:q} --key {params.chosen}"
+            " > {log:q} 2>&1"
 
 
 rule index:
@@ -81,7 +82,7 @@ rule index:
     params:
         code="import sys, pathlib, m2s.runs.store; m2s.runs.store.write_index(pathlib.Path(sys.argv[1]))",
     shell:
-        "{sys.executable:q} -c {params.code:q} {RESULTS:q} > {log:q} 2>&1"
+        "{EXEC}{sys.executable:q} -c {params.code:q} {RESULTS:q} > {log:q} 2>&1"
 
 
 # The executed copy is a log, because Snakemake deletes the outputs of a failed job and keeps its logs.
@@ -99,10 +100,10 @@ rule notebook:
     log:
         notebook=str(RESULTS / "notebooks" / "{stem}.ipynb"),
         messages=str(RESULTS / "logs" / "{stem}.log"),
-    threads: max((run.threads for run in RUNS.values()), default=1)
+    threads: THREADS
     message:
         "notebook {wildcards.stem}"
     shell:
-        "exec env OMP_NUM_THREADS={threads} JUPYTER_PREFER_ENV_PATH=1 {sys.executable:q} -m papermill"
+        "{EXEC}{sys.executable:q} -m papermill"
         " {input[0]:q} {log.notebook:q} -k python3 --cwd {SOURCES:q} -r profile {PROFILE} -r data {DATA:q}"
         " --no-progress-bar > {log.messages:q} 2>&1"

@@ -109,7 +109,10 @@ def copy_pages(source: Path, results: Path) -> None:
     for name in ("index.md", "notebooks.md", "conf.py", "site.css"):
         shutil.copy(DOCS / name, source)
     pages = [ROOT / "README.md", *(DOCS / f"{page}.md" for page in PAGES)]
-    linked = re.findall(r"\]\((?:\.\./)?(results/[^)#]+|CONTRIBUTING\.md)\)", "".join(map(Path.read_text, pages)))
+    linked = re.findall(
+        r"\]\((?:\.\./)?(results/[^)#]+|CONTRIBUTING\.md)\)",
+        "".join(page.read_text(encoding="utf-8") for page in pages),
+    )
     for name in [*linked, *(str(page.relative_to(ROOT)) for page in pages)]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
@@ -127,7 +130,7 @@ def add_pages(page: Path, entries: list[str], title: str = "") -> None:
     """Put pages under a page: in its side bar, under a title, in this order."""
     if entries:
         caption = [f":caption: {title}"] * bool(title)
-        with open(page, "a") as file:
+        with open(page, "a", encoding="utf-8") as file:
             file.write("\n".join(["\n```{toctree}", ":hidden:", *caption, "", *entries, "```\n"]))
 
 
@@ -217,8 +220,8 @@ def write_library(source: Path, floors: dict[str, list[str]]) -> None:
     for title, modules in floors.items():
         pages.append(f"/library/{title.lower().replace(' ', '_')}")
         parts = "".join(DOCSTRINGS.format(name=name) for name in modules)
-        (source / f"{pages[-1][1:]}.md").write_text(f"# {title}\n{parts}")
-    with open(source / "docs" / "library.md", "a") as file:
+        (source / f"{pages[-1][1:]}.md").write_text(f"# {title}\n{parts}", encoding="utf-8")
+    with open(source / "docs" / "library.md", "a", encoding="utf-8") as file:
         names = [f"   ~m2s.{home}.{name}" for name, home in m2s._HOME.items()]
         file.write("\n".join(["\n```{eval-rst}", ".. autosummary::", "", *names, "```\n"]))
     add_pages(source / "docs" / "library.md", pages)

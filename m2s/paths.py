@@ -103,5 +103,5 @@ def commit() -> str | None:
     """The checkout's git commit; ``None`` where it is no checkout or there is no git."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         return None
-    asked = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() if asked.returncode == 0 else None
+    asked = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, check=False)
+    return asked.stdout.decode().strip() if asked.returncode == 0 else None

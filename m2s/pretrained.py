@@ -42,7 +42,7 @@ def load_pretrained(name: str | Path = DEFAULT) -> nn.Module:
                 f"give the path of its folder weights/{Path(name).name}"
             )
         raise unknown("network", name, list_pretrained())
-    config = json.loads((folder / CONFIG).read_text())
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     options = config["options"]
     network = create_model(config["model"], config["encoder"], False, config["num_classes"], **options)
     try:

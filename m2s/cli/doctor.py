@@ -62,7 +62,7 @@ def _describe_machine() -> list[str]:
 
 def read_locked_versions() -> dict[str, str]:
     """The versions that ``requirements.lock`` pins for this machine, by package name."""
-    lines = (paths.ROOT / "requirements.lock").read_text().splitlines()
+    lines = (paths.ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith((" ", "#"))]
     return {p.name: next(iter(p.specifier)).version for p in pins if p.marker is None or p.marker.evaluate()}
 

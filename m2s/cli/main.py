@@ -21,6 +21,9 @@ def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
         for name in ("SIGTERM", "SIGHUP"):  # so that ending us, or closing the terminal, ends what we started
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.default_int_handler)
+        for stream in (sys.stdout, sys.stderr):  # a pipe of a system without UTF-8 shows "?" rather than ending us
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
         try:
             return work(*args, **settings) or 0
         except (InputError, RunError) as error:

@@ -140,7 +140,7 @@ def _lock_results(results: Path) -> Iterator[None]:
 def _read_pids(results: Path) -> tuple[int, int]:
     """The processes of the last reproduction in this folder: ``m2s reproduce`` and Snakemake; 0 where unknown."""
     try:
-        caller, engine = (results / PIDS).read_text().split()
+        caller, engine = (results / PIDS).read_text(encoding="utf-8").split()
         return int(caller), int(engine)
     except (OSError, ValueError):
         return 0, 0
@@ -157,13 +157,19 @@ def _end_left_over(results: Path) -> None:
 def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progress, int]:
     """Run Snakemake, keep its words in ``reproduce.log``, print a line for each job that ends; return its exit code."""
     progress, start = Progress(), time.monotonic()
-    with open(results / LOG, "w") as log:
+    with open(results / LOG, "w", encoding="utf-8") as log:
         # A session of its own, so that Ctrl-C reaches it by us alone, and it does not end before it is told to.
         process = psutil.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            encoding="utf-8",
         )
         try:
-            (results / PIDS).write_text(f"{os.getpid()} {process.pid}")
+            (results / PIDS).write_text(f"{os.getpid()} {process.pid}", encoding="utf-8")
             for line in process.stdout:
                 ended = progress.take_event(json.loads(line))
                 if ended is not None and not dry_run:
@@ -228,7 +234,7 @@ def _describe_failures(progress: Progress) -> str:
 def notebook_error(executed: Path) -> str | None:
     """``"cell 7: KeyError: 'mDice'"`` for an executed notebook that failed; cells count from 1, as in its source."""
     try:
-        cells = json.loads(executed.read_text())["cells"]
+        cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
         return None
     number = 0
@@ -242,5 +248,5 @@ def notebook_error(executed: Path) -> str | None:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = log.read_text(errors="replace", encoding="utf-8").strip().splitlines() if log.exists() else []
     return lines[-1].strip().removeprefix("m2s: error: ") if lines else "it left no message"

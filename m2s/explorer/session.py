@@ -28,7 +28,7 @@ def list_checkpoints(results: Path | None = None) -> dict[str, Path]:
     """The finished runs of MSNet and M2SNet in a folder of results that still have their weights, by a short title."""
     folders = {}
     for record in sorted(Path(results or paths.results_root()).glob("*/runs/*/record.json")):
-        settings = json.loads(record.read_text())["settings"]
+        settings = json.loads(record.read_text(encoding="utf-8"))["settings"]
         if settings["model"] in ("m2snet", "msnet") and (record.parent / MODEL).is_file():
             folders[f"{record.parent.parent.parent.name}: {record.parent.name}"] = record.parent
     return folders

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         row, predictions, settings = args.row, args.predictions, args.settings
     scores = score_predictions(raw, predictions)
-    data = "phantom" if json.loads((raw / "dataset.json").read_text())["made_up"] else "real"
+    data = "phantom" if json.loads((raw / "dataset.json").read_text(encoding="utf-8"))["made_up"] else "real"
     print(scores.groupby("dataset", sort=False).mean(numeric_only=True).round(3).to_string())
     print(keep_scores(scores, row, settings, results_dir(args.profile, data)))
 

@@ -117,7 +117,7 @@ def score_predictions(raw: Path, predictions: Path) -> pd.DataFrame:
     if not (raw / "cases.csv").is_file():
         raise InputError(f"{raw} holds no cases.csv: write it with 'python -m m2s.nnunet write'")
     cases = pd.read_csv(raw / "cases.csv", dtype=str).query("part == 'Ts'")
-    classes = list(json.loads((raw / "dataset.json").read_text())["labels"])[1:]
+    classes = list(json.loads((raw / "dataset.json").read_text(encoding="utf-8"))["labels"])[1:]
     if missing := [case for case in cases["case"] if not (predictions / f"{case}.png").is_file()]:
         raise InputError(f"{len(missing)} of {len(cases)} predictions are missing in {predictions}: {some(missing)}")
     rows = []
@@ -180,7 +180,7 @@ def short_run(dataset: str, trainer: str, epochs: int, iterations: int) -> tuple
     predictor = nnUNetPredictor(device=run.device, allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(run.output_folder_base, ("all",))
     predictor.predict_from_files_sequential(str(raw / "imagesTs"), str(predictions))
-    plan, described = run.configuration_manager, json.loads((raw / "dataset.json").read_text())
+    plan, described = run.configuration_manager, json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
     side = f"shrunk to {described['longer_side']} px" if described["longer_side"] else "at their own size"
     return predictions, (
         f"nnU-Net {version('nnunetv2')}, {trainer}, fold all "

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,8 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     model, loss = build_network(run), build_loss(run)
     partial = folder.with_name(folder.name + ".partial")
     try:
+        with suppress(OSError):
+            folder.rmdir()  # an empty one: Snakemake makes the folders of its outputs
         if folder.exists():
             os.replace(folder, partial)
         partial.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
         "missing": missing,
         "machine": describe_machine(),
     }
-    (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (partial / CHECKPOINT).unlink(missing_ok=True)
     os.replace(partial, folder)
     return folder

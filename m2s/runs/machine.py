@@ -13,9 +13,10 @@ import torchvision
 def describe_machine() -> dict[str, object]:
     """What the run ran on: processor, cores, memory, GPU, system, versions. No name or path of the machine."""
     cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x]
-        cpu = names[0] if names else cpu
+    described = Path("/proc/cpuinfo")  # Linux alone has it
+    if described.exists():
+        lines = described.read_text(encoding="utf-8").splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), cpu)
     return {
         "processor": cpu,
         "cores": os.cpu_count(),

@@ -21,7 +21,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     folder = Path(path).parent if Path(path).suffix else Path(path)
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise InputError(f"{folder} is not a finished run with a checkpoint: expected {RECORD} and {MODEL} in it")
-    settings = json.loads((folder / RECORD).read_text())["settings"]
+    settings = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
     options, classes = dict(settings["options"]), settings.get("num_classes", 1)
     model = create_model(settings["model"], settings["encoder"], False, classes, **options)
     try:

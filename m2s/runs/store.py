@@ -19,7 +19,7 @@ def run_folder(run: Run, results: Path) -> Path:
 def load_record(run: Run, results: Path) -> dict | None:
     """The record of a finished run, or ``None``."""
     path = run_folder(run, results) / RECORD
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def load_scores(run: Run, results: Path) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def write_index(results: Path) -> Path:
     """Write ``runs.csv``: a row per finished run, with its settings, means per test set, seconds and machine."""
     rows = []
     for path in sorted(results.glob(f"runs/*/{RECORD}")):
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         settings = record["settings"]
         row = {"key": record["key"], **{k: settings[k] for k in ("model", "encoder", "lossnet", "lossnet_weight")}}
         row |= settings["recipe"] | {"options": dict(settings["options"]) or ""}

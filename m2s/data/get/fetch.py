@@ -68,10 +68,10 @@ def verify_file(path: Path, known: str | None) -> None:
     """
     note = path.with_name(path.name + ".sha256")
     if known is None and not note.exists():
-        note.write_text(f"{pooch.file_hash(str(path))}  {path.name}\n")
+        note.write_text(f"{pooch.file_hash(str(path))}  {path.name}\n", encoding="utf-8")
         return
     origin = "published" if known else f"noted in {note.name}"
-    expected = known or note.read_text().split(" ")[0]
+    expected = known or note.read_text(encoding="utf-8").split(" ")[0]
     algorithm = pooch.hashes.hash_algorithm(expected)
     if not pooch.hashes.hash_matches(str(path), expected):
         actual = pooch.file_hash(str(path), alg=algorithm)

@@ -99,7 +99,7 @@ def check_set(name: str, root: Path) -> None:
 
 def count_prepared(name: str, root: Path) -> int:
     """How many images the manifest of a prepared set names."""
-    with (root / name / MANIFEST).open(newline="") as file:
+    with (root / name / MANIFEST).open(newline="", encoding="utf-8") as file:
         return sum(1 for _ in csv.DictReader(file))
 
 
@@ -139,6 +139,14 @@ def list_downloads(folder: Path) -> list[Path]:
     return [p for p in entries if not p.name.startswith(".") and p.suffix not in own and p.name != "unpacked"]
 
 
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Let ``target`` stand for a file or folder: a link, or a copy where the system lets nobody link (Windows)."""
+    try:
+        target.symlink_to(source.resolve())
+    except OSError:
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+
+
 @contextmanager
 def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
     """A folder that holds every archive of ``folder`` unpacked, and links to all else; gone afterwards."""
@@ -157,7 +165,7 @@ def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
                 print(f"unpacking {entry.name}", flush=True)
                 unpack(entry, target)
             elif entry not in foreign:
-                (target / entry.name).symlink_to(entry.resolve())
+                _link_or_copy(entry, target / entry.name)
         if not any(target.iterdir()):
             raise InputError(f"{folder} holds no archive that can be unpacked: {some([p.name for p in entries])}")
         yield unpacked
