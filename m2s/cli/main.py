@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 
 from m2s.cli.parser import build_parser, build_script_parser
@@ -203,6 +204,39 @@ def bench(args: argparse.Namespace) -> None:
     print(f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio} of the time that dense all-one filters take")
 
 
+def runs(args: argparse.Namespace) -> None:
+    """List the finished runs."""
+    from m2s.paths import results_root
+    from m2s.runs.store import summarize_runs
+
+    table = summarize_runs()
+    if table.empty:
+        print(f"no finished runs in {results_root()}: m2s train makes one")
+        return
+    table["weights"] = table["weights"].map({True: "", False: "scores only"})
+    heads = ["name", "results", "", "mean Dice by test set", "finished"]
+    columns = [[head, *column] for head, (_, column) in zip(heads, table.items(), strict=True)]
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
+    print(*(" ".join(line).rstrip() for line in zip(*padded, strict=True)), sep="\n")
+
+
+def curves(args: argparse.Namespace) -> None:
+    """Draw how a run was trained."""
+    from m2s import figures
+    from m2s.paths import MARK, check_outputs
+    from m2s.runs.curves import draw_curves
+    from m2s.runs.store import find_run_folder
+
+    folder = find_run_folder(args.run)
+    target = args.out or Path(f"{folder.name}-curves.png")
+    check_outputs([target])
+    figures.style()
+    picture = BytesIO()
+    draw_curves(folder).savefig(picture, format="png", metadata={"Comment": MARK})
+    write_file(target, picture.getvalue())
+    print(target)
+
+
 def models(args: argparse.Namespace) -> None:
     """Print the names of the models."""
     from m2s.zoo import list_models
@@ -211,7 +245,8 @@ def models(args: argparse.Namespace) -> None:
 
 
 COMMANDS = {"list": models} | {
-    command.__name__: command for command in (doctor, reproduce, train, predict, evaluate, data, student, bench)
+    command.__name__: command
+    for command in (doctor, reproduce, train, predict, evaluate, data, student, bench, runs, curves)
 }
 
 

@@ -45,7 +45,7 @@ def build_parser() -> Parser:
     add = command("train", help, "--profile lab --model msnet --seed 1")
     add_profile_and_data(add)
     add("--list", action="store_true", help="list the keys and titles of the profile's runs")
-    add("--key", nargs="+", help="the keys of some runs of that list")
+    add("--key", nargs="+", help="the keys of some runs of that list, or names that only one has")
     add("--model", metavar="NAME", help="see m2s list")
     add("--encoder", metavar="NAME", help="a timm model name")
     add("--epochs", type=parse_positive)
@@ -84,6 +84,10 @@ def build_parser() -> Parser:
     add("--loader", action="store_true", help="time the training loader instead")
 
     command("list", "the names of the models", "")
+    command("runs", "list the finished runs: their names and scores", "")
+    add = command("curves", "draw the loss and the learning rate of a run", "m2snet-polyps-160px-s0 --out curves.png")
+    add("run", metavar="RUN", help="the name of a run (m2s runs), its key or its folder")
+    add("--out", type=Path, metavar="F.png", help="the picture (default: KEY-curves.png in this folder)")
     return parser
 
 

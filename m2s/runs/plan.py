@@ -5,7 +5,7 @@ from pathlib import Path
 from m2s import weights
 from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE
-from m2s.errors import InputError, NotFound, unknown
+from m2s.errors import InputError, NotFound, some, unknown
 from m2s.paths import data_label
 from m2s.studies import STUDIES
 from m2s.studies.profiles import find_profile
@@ -71,12 +71,14 @@ def batch_runs(profile: str, data: str) -> list[list[Run]]:
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
 
-def find_run(profile: str, data: str, key: str) -> Run:
-    """The run with this key."""
-    by_key = {run.key: run for run in list_runs(profile, data)}
-    if key not in by_key:
-        raise unknown("run", key, by_key)
-    return by_key[key]
+def find_run(profile: str, data: str, run: str) -> Run:
+    """The run of the list with this key, or with this name where no other has it."""
+    runs = list_runs(profile, data)
+    if found := [one for one in runs if run in (one.key, one.name)]:
+        if len(found) == 1:
+            return found[0]
+        raise InputError(f"{len(found)} runs are called {run}: give a key, {some([one.key for one in found])}")
+    raise unknown("run", run, [one.key for one in runs])
 
 
 FIRST_RUNS = {

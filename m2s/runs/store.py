@@ -1,11 +1,13 @@
 """Where runs are kept: their records, scores and index. No network is needed to read them."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from m2s.paths import whole_file
+from m2s.errors import InputError, unknown
+from m2s.paths import results_root, whole_file
 from m2s.studies.run import Run
 
 RECORD, MODEL, SCORES = "record.json", "model.safetensors", "scores.csv"
@@ -27,13 +29,45 @@ def load_scores(run: Run, results: Path) -> pd.DataFrame:
     return pd.read_csv(run_folder(run, results) / SCORES, dtype={"image": str})
 
 
+def list_runs_by_name() -> dict[str, Path]:
+    """The finished runs in all folders of results, by :attr:`Run.name`; the key's hash follows where two share one."""
+    records = sorted(results_root().glob(f"*/runs/*/{RECORD}"))
+    folders = [path.parent for path in records if path.parent.suffix != ".partial"]
+    names = [Run.from_settings(json.loads((folder / RECORD).read_text())["settings"]).name for folder in folders]
+    shared = {name for name, count in Counter(names).items() if count > 1}
+    pairs = zip(names, folders, strict=True)
+    return {f"{n}-{folder.name.rpartition('-')[2]}" if n in shared else n: folder for n, folder in pairs}
+
+
+def find_run_folder(run: str | Path) -> Path:
+    """The folder of a finished run, given its folder (or the network in it), its key or its name.
+
+    Raises:
+        InputError: there is none, or its record is missing.
+    """
+    path = Path(run)
+    if path.exists():
+        folder = path if path.is_dir() else path.parent
+        if not (folder / RECORD).is_file():
+            raise InputError(f"{folder} is not a finished run: expected {RECORD} in it")
+        return folder
+    by_name = list_runs_by_name()
+    by_key = {folder.name: folder for folder in by_name.values()}
+    if folder := by_name.get(str(run)) or by_key.get(str(run)):
+        return folder
+    if same := [name for name in by_name if name.startswith(f"{run}-")]:
+        raise InputError(f"{len(same)} runs are called {run}: give one of {', '.join(same)}")
+    raise unknown("run", run, by_name)
+
+
 def write_index(results: Path) -> Path:
     """Write ``runs.csv``: a row per finished run, with its settings, means per test set, seconds and machine."""
     rows = []
     for path in sorted(results.glob(f"runs/*/{RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
         settings = record["settings"]
-        row = {"key": record["key"], **{k: settings[k] for k in ("model", "encoder", "lossnet", "lossnet_weight")}}
+        row = {"key": record["key"], "name": Run.from_settings(settings).name}
+        row |= {k: settings[k] for k in ("model", "encoder", "lossnet", "lossnet_weight")}
         row |= settings["recipe"] | {"options": dict(settings["options"]) or ""}
         row |= {"train_images": record["data"][0]["images"], "parameters": record["parameters"]}
         scores = pd.read_csv(path.with_name(SCORES)).drop(columns="image")
@@ -44,3 +78,18 @@ def write_index(results: Path) -> Path:
     with whole_file(results / "runs.csv") as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     return results / "runs.csv"
+
+
+def summarize_runs() -> pd.DataFrame:
+    """A row per finished run in all folders of results: name, results, scores on each test set as text, finished."""
+    rows = []
+    for name, folder in list_runs_by_name().items():
+        scores = pd.read_csv(folder / SCORES)
+        means = scores.groupby("dataset", sort=False)["mDice" if "mDice" in scores else "Dice"].mean()
+        record = json.loads((folder / RECORD).read_text())
+        rows.append({
+            "name": name, "results": folder.parents[1].name, "weights": (folder / MODEL).is_file(),
+            "dice": ", ".join(f"{dataset} {mean:.3f}" for dataset, mean in means.items()),
+            "finished": record["finished"],
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=["name", "results", "weights", "dice", "finished"])

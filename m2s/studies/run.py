@@ -3,9 +3,11 @@
 import hashlib
 import json
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from m2s.data.sets import CATALOGUE
 from m2s.studies.recipe import Recipe
+from m2s.studies.tasks import JOINT, TASKS
 
 CODE_VERSION = 1
 """Part of every key: raised whenever a change of the code changes what a run gives (a test holds a recorded figure)."""
@@ -55,6 +57,13 @@ class Run:
         return f"{self.model}-{self.encoder}-s{self.recipe.seed}-{digest}"
 
     @property
+    def name(self) -> str:
+        """``m2snet-polyps-96px-s0``: what people call it; runs that differ in something else share it."""
+        tasks = {task.train_sets: name for name, task in (TASKS | {"joint": JOINT}).items()}
+        sets = "+".join(one.removesuffix("/train").removesuffix("-train").replace("/", "-") for one in self.train_sets)
+        return f"{self.model}-{tasks.get(self.train_sets, sets)}-{self.recipe.size}px-s{self.recipe.seed}"
+
+    @property
     def title(self) -> str:
         """One line for people: model, encoder, options, size, epochs, seed."""
         options = [f"{name}={value}" for name, value in self.options]
@@ -67,6 +76,14 @@ class Run:
         """Whether it is trained on volumes."""
         return CATALOGUE[split_of(self.train_sets[0], "train")[0]].volumetric
 
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> "Run":
+        """The run whose record holds these ``settings``."""
+        plain, recipe = {name: _freeze(value) for name, value in settings.items()}, settings["recipe"]
+        if recipe["augment"] is True:  # in records from the time when there was one augmentation
+            recipe = recipe | {"augment": "m2snet"}
+        return cls(**plain | {"recipe": Recipe(**recipe)})
+
     def joined(self, other: "Run") -> "Run":
         """This run, scored on the test sets of another one with the same key as well."""
         return replace(self, test_sets=tuple(dict.fromkeys(self.test_sets + other.test_sets)))
@@ -76,6 +93,11 @@ def split_of(name: str, default: str) -> tuple[str, str]:
     """``"busi/fold1-train"`` → ``("busi", "fold1-train")``; ``"kvasir"`` → ``("kvasir", default)``."""
     data_set, _, split = name.partition("/")
     return data_set, split or default
+
+
+def _freeze(value: Any) -> Any:
+    """A value as JSON gives it, with tuples for its lists."""
+    return tuple(map(_freeze, value)) if isinstance(value, list) else value
 
 
 def _changed(settings: Run | Recipe) -> dict[str, object]:
