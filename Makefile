@@ -1,5 +1,5 @@
 # m2s: every target works from a bare checkout and builds its own environment in .venv first.
-#   make reproduce PROFILE=lab DATA=phantom      PROFILE: smoke, lab, full or paper; DATA: phantom, or a folder of data sets
+#   make reproduce PROFILE=lab DATA=phantom      PROFILE: smoke, lab, full, large or paper; DATA: phantom, or a folder of data sets
 
 PYTHON  ?= python3
 PROFILE ?= lab

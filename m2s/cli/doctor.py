@@ -156,7 +156,7 @@ def _is_checkout() -> bool:
 def _estimate_profiles(root: str | None) -> list[str]:
     lines = []
     for name, profile in profiles.PROFILES.items():
-        data = root if root and name in ("full", "paper") else "phantom"
+        data = root if root and name in ("full", "large", "paper") else "phantom"
         try:
             runs = list_runs(name, data)
             # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.

@@ -28,7 +28,7 @@ def build_parser() -> Parser:
         return commands.add_parser(name, help=help, description=help, epilog=epilog).add_argument
 
     def add_profile_and_data(add: Callable) -> None:
-        add("--profile", default="lab", help="how large: smoke, lab (default), full or paper")
+        add("--profile", default="lab", help="how large: smoke, lab (default), full, large or paper")
         add("--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets")
 
     add = command("doctor", "what is installed and found here, and what each profile will take", "--data ~/polyps")

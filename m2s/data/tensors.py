@@ -121,6 +121,9 @@ def multiscale_sizes(size: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(scaled))
 
 
-def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """``(images − mean) / std`` for images (…, 3, H, W), uint8 or floats in [0, 1]; mean and std of RGB in [0, 1]."""
-    return F.normalize(F.to_dtype(images, torch.float32, scale=True), list(mean), list(std))
+def normalize(images: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
+    """``(images − mean) / std`` for images (…, 3, H, W), uint8 or floats in [0, 1]; mean and std of RGB in [0, 1].
+
+    A GPU is not waited for if ``mean`` and ``std`` are tensors on it.
+    """
+    return F.normalize(F.to_dtype(images, torch.float32, scale=True), mean, std)  # type: ignore[arg-type]

@@ -14,11 +14,12 @@ from m2s.lossnet import LossNet
 from m2s.studies.run import Run, split_of
 from m2s.zoo import create_model
 
-RELEASED_NORMALIZATION = {
-    "mean": (124.55 / 255, 118.90 / 255, 102.94 / 255),
-    "std": (56.77 / 255, 55.97 / 255, 57.50 / 255),
+NORMALIZATIONS = {
+    "model": None,
+    "released": {"mean": (124.55 / 255, 118.90 / 255, 102.94 / 255), "std": (56.77 / 255, 55.97 / 255, 57.50 / 255)},
 }
-"""Of the released training script, for RGB in [0, 1]; its prediction uses ImageNet's, and so do we."""
+"""By ``Run.normalisation``, for RGB in [0, 1]: the network's own, or that of the released training script, whose
+prediction uses ImageNet's, as ours does."""
 
 OTHER_LOSSES = {"bce_dice": BCEDiceLoss, "dice_ce": DiceCELoss}
 """By ``Run.loss_form``: LGMSNet's in two and in three dimensions."""

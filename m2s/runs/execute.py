@@ -18,10 +18,10 @@ from m2s.data.sets import CATALOGUE
 from m2s.data.tensors import TensorSet
 from m2s.errors import InputError, NotFound
 from m2s.paths import commit, data_label, whole_file
-from m2s.runs.build import RELEASED_NORMALIZATION, Tensors, build_loss, build_network, build_tensors, load_train_set
+from m2s.runs.build import NORMALIZATIONS, Tensors, build_loss, build_network, build_tensors, load_train_set
 from m2s.runs.machine import describe_machine
 from m2s.runs.score import score_set
-from m2s.runs.store import MODEL, RECORD, SCORES, run_folder
+from m2s.runs.store import MODEL, RECORD, SCORES, TRAINING, run_folder
 from m2s.runs.train import CHECKPOINT, train
 from m2s.studies.run import CODE_VERSION, Run, split_of
 
@@ -30,7 +30,8 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     """Train and score a run, unless it is there already, and publish it by one rename.
 
     A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights,
-    machine, versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch) and ``model.safetensors``.
+    machine, versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch), ``model.safetensors`` and
+    ``training.json`` (what of the record is about the training).
     To score a run again, for instance because a test set has been added, delete its record: the training is kept.
     ``data`` is ``"phantom"`` or the folder of the data sets; ``kept`` holds tensors of earlier runs
     (:func:`m2s.runs.build.build_tensors`).
@@ -40,12 +41,8 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     folder = run_folder(run, results)
     if (folder / RECORD).exists():
         return folder
-    started_from = commit()  # of the code that is loaded now: the checkout may move on while the run goes on
-    torch.set_num_threads(run.threads)
-    torch.manual_seed(run.recipe.seed)
     train_set = load_train_set(run, data)
     test_sets, missing = _find_test_sets(run, data)
-    model, loss = build_network(run), build_loss(run)
     partial = folder.with_name(folder.name + ".partial")
     try:
         with suppress(OSError):
@@ -55,14 +52,10 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
-    if not (partial / MODEL).exists():
-        tensors = build_tensors(run, train_set, {} if kept is None else kept)
-        watched = TensorSet(test_sets[0], run.recipe.size) if run.watch and test_sets else None
-        normalization = RELEASED_NORMALIZATION if run.normalisation == "released" else None
-        train(model, loss, tensors, run.recipe, partial, watched, normalization)
-        state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-        with whole_file(partial / MODEL) as temporary:
-            save_file(state, temporary)
+    watched = TensorSet(test_sets[0], run.recipe.size) if run.watch and test_sets else None
+    training = train_run(run, train_set, partial, kept, watched)
+    torch.set_num_threads(run.threads)
+    model = build_network(run, pretrained=False)
     model.load_state_dict(load_file(partial / MODEL))
 
     start = time.perf_counter()
@@ -70,25 +63,53 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "image": []})
     scores.round(5).to_csv(partial / SCORES, index=False)
     log = pd.read_csv(partial / "log.csv")
+    machine = describe_machine()
     record = {
         "key": run.key,
         "title": run.title,
         "settings": asdict(run),
         "code_version": CODE_VERSION,
-        "commit": started_from,
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": {"training": round(log["seconds"].sum()), "scoring": round(time.perf_counter() - start)},
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "weights": model.weights_source,
-        "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None,
-        "data": [_describe(images) for images in (train_set, *test_sets)],
+        **training,
+        "data": [training["data"], *map(_describe, test_sets)],
         "missing": missing,
-        "machine": describe_machine(),
-    }
+    } | ({} if machine == training["machine"] else {"scored_on": machine})
     (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (partial / CHECKPOINT).unlink(missing_ok=True)
     os.replace(partial, folder)
     return folder
+
+
+def train_run(
+    run: Run, train_set: ImageSet, folder: Path, kept: Tensors | None = None, watched: TensorSet | None = None
+) -> dict[str, object]:
+    """Train a run in ``folder``, unless that is done: its model, ``log.csv`` and ``training.json``, which is returned.
+
+    The training may have been done on another machine, such as one with a GPU, and its folder brought here.
+    """
+    if not (folder / TRAINING).exists():
+        started_from = commit()  # of the code that is loaded now: the checkout may move on while the run goes on
+        torch.set_num_threads(run.threads)
+        torch.manual_seed(run.recipe.seed)
+        model, loss = build_network(run), build_loss(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = build_tensors(run, train_set, {} if kept is None else kept)
+        train(model, loss, tensors, run.recipe, folder, watched, NORMALIZATIONS[run.normalisation])
+        training = {
+            "commit": started_from,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "weights": model.weights_source,
+            "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None,
+            "data": _describe(train_set),
+            "machine": describe_machine(),
+        }
+        state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+        with whole_file(folder / MODEL) as temporary:
+            save_file(state, temporary)
+        with whole_file(folder / TRAINING) as temporary:
+            temporary.write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
+    return json.loads((folder / TRAINING).read_text(encoding="utf-8"))
 
 
 def _find_test_sets(run: Run, data: str) -> tuple[list[ImageSet], dict[str, str]]:

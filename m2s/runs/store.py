@@ -10,7 +10,7 @@ from m2s.errors import InputError, unknown
 from m2s.paths import results_root, whole_file
 from m2s.studies.run import Run
 
-RECORD, MODEL, SCORES = "record.json", "model.safetensors", "scores.csv"
+RECORD, MODEL, SCORES, TRAINING = "record.json", "model.safetensors", "scores.csv", "training.json"
 
 
 def run_folder(run: Run, results: Path) -> Path:

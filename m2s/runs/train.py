@@ -6,10 +6,8 @@ the CPU, at exactly the weights of a run that was not.
 """
 
 import math
-import os
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +102,7 @@ def train(
     model.to(device, memory_format=layout), loss.to(device, memory_format=layout)
     optimizer = make_optimizer(model, recipe)
     normalization = normalization or {"mean": model.mean, "std": model.std}
+    mean, std = (torch.tensor(normalization[name], device=device) for name in ("mean", "std"))
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / CHECKPOINT, []
     if checkpoint.exists():
@@ -115,13 +114,13 @@ def train(
     generator = torch.Generator()
     loader = DataLoader(
         train_set, recipe.batch_size, shuffle=True, drop_last=len(train_set) >= recipe.batch_size, generator=generator,
-        num_workers=min(8, os.cpu_count() or 1) if on_gpu else 0, persistent_workers=on_gpu, pin_memory=on_gpu,
+        num_workers=torch.get_num_threads() if on_gpu else 0, persistent_workers=on_gpu, pin_memory=on_gpu,
     )  # fmt: skip
     sizes = multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
     steps, terminal = len(loader), sys.stderr.isatty()
     bar = tqdm(total=recipe.epochs * steps, initial=len(log) * steps, disable=not terminal, unit="step")
     for epoch in range(len(log), recipe.epochs):
-        start, sums = time.perf_counter(), Counter()
+        start, losses = time.perf_counter(), []
         generator.manual_seed(epoch_seed(recipe.seed, epoch))
         torch.manual_seed(epoch_seed(recipe.seed, epoch))
         train_set.set_epoch(epoch)
@@ -131,7 +130,7 @@ def train(
                 group["lr"] = rate(recipe, epoch, step, steps) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
             if not volumes:  # which come normalised, each by itself
-                images = normalize(images, **normalization)
+                images = normalize(images, mean, std)
             size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
@@ -140,18 +139,20 @@ def train(
             outputs = outputs.float() if isinstance(outputs, Tensor) else [o.float() for o in outputs]
             parts = loss.parts(outputs, masks)
             total = sum(parts.values())
-            if not torch.isfinite(total):
-                bar.close()
-                raise not_finite(f"the loss is {total.item()}", epoch, step, folder)
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
-            sums.update({name: value.item() for name, value in {"loss": total, **parts}.items()})
+            losses.append(torch.stack([total, *parts.values()]).detach())  # read once an epoch: a GPU runs ahead of us
             bar.update()
+        values = torch.stack(losses).double().cpu()  # (steps, 1 + parts)
+        if not values.isfinite().all():
+            bar.close()
+            step = int((~values.isfinite().all(1)).nonzero()[0])
+            raise not_finite(f"the loss is {values[step, 0].item()}", epoch, step, folder)
         if not all(p.isfinite().all() for p in model.parameters()):
             bar.close()
             raise not_finite("a weight is not finite", epoch, step, folder)
-        means = {name: value / steps for name, value in sums.items()}
+        means = dict(zip(("loss", *parts), (values.sum(0) / steps).tolist(), strict=True))
         if watched is not None:
             means["watched_IoU"] = mean_iou(model, watched, recipe.batch_size)
         rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}

@@ -93,6 +93,14 @@ PROFILES = {
         epochs={"lung": 20, "covid": 96, "oct": 96},
         lossnet_weight=0.1, seeds=(0, 1, 2),
     ),
+    "large": Profile(
+        "real data on one GPU, weights that are at hand",
+        recipe=Recipe(), ablation=Recipe(),
+        lgmsnet=replace(LGMSNET, epochs=100), lgmsnet_ablation=replace(LGMSNET, epochs=100),
+        volumes=replace(VOLUMES, epochs=300),
+        epochs={"lung": 100, "covid": 100, "breast": 100, "oct": 100},
+        lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1, seeds=(0, 1, 2), threads=8,
+    ),
     "paper": Profile(
         "the papers' own settings, for a GPU",
         recipe=Recipe(), ablation=Recipe(), lgmsnet=LGMSNET, lgmsnet_ablation=LGMSNET,
