@@ -50,7 +50,8 @@ def test_a_run_is_trained_once_published_whole_and_found_again(tmp_path, monkeyp
     run = tiny()
     assert load_record(run, tmp_path) is None
     folder = execute(run, tmp_path, "phantom")
-    assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "model.safetensors", "record.json", "scores.csv"]
+    files = ["log.csv", "model.safetensors", "record.json", "scores.csv", "training.json"]
+    assert sorted(p.name for p in folder.iterdir()) == files
     assert not list(tmp_path.glob("runs/*.partial"))
     record = load_record(run, tmp_path)
     assert record["settings"]["recipe"]["epochs"] == 2 and record["weights"] == "random"
@@ -70,11 +71,16 @@ def test_a_run_is_trained_once_published_whole_and_found_again(tmp_path, monkeyp
     assert list(index["key"]) == [run.key]
     assert index["kvasir mDice"][0] == pytest.approx(scores["mDice"].mean(), abs=1e-4)
 
-    # Without its record the run is scored again, with a new test set, and not trained again.
+    # Without its record the run is scored again, with a new test set, and not trained again: elsewhere, this time.
     (folder / "record.json").unlink()
+    training = json.loads((folder / "training.json").read_text())
+    training["machine"]["gpu"] = "one of another machine"
+    (folder / "training.json").write_text(json.dumps(training))
     execute(dataclasses.replace(run, test_sets=("kvasir", "etis")), tmp_path, "phantom")
     again = load_scores(run, tmp_path)
     assert set(again["dataset"]) == {"kvasir", "etis"}
+    record = load_record(run, tmp_path)
+    assert record["machine"]["gpu"] == "one of another machine" and record["scored_on"]["gpu"] is None
     pd.testing.assert_frame_equal(again[again["dataset"] == "kvasir"], scores, rtol=1e-3)
 
 
