@@ -13,8 +13,6 @@ from m2s.zoo import create_model
 
 FOLDER = ROOT / "weights"
 CONFIG, MODEL = "config.json", "model.safetensors"
-DEFAULT = "m2snet-polyps"
-"""The network that ``m2s predict`` takes where none is named."""
 
 
 def list_pretrained() -> list[str]:
@@ -22,7 +20,7 @@ def list_pretrained() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG}"))
 
 
-def load_pretrained(name: str | Path = DEFAULT) -> nn.Module:
+def load_pretrained(name: str | Path) -> nn.Module:
     """A trained network in evaluation mode, ready for :func:`m2s.predict`; the files hold float16, it is float32.
 
     It carries ``size``, the side in pixels that it was trained at, ``classes``, the names of its foreground classes,

@@ -10,6 +10,8 @@ from functools import wraps
 from io import BytesIO
 from pathlib import Path
 
+from tqdm import tqdm
+
 from m2s.cli.parser import build_parser, build_script_parser
 from m2s.errors import InputError, RunError
 
@@ -89,30 +91,15 @@ def train(args: argparse.Namespace) -> None:
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Segment images with a trained run."""
-    targets = {args.out / f"{path.stem}.png": path for path in args.images}
-    for path in args.images:
-        if not path.is_file():
-            raise InputError(f"no such image: {path}")
-        if (other := targets[args.out / f"{path.stem}.png"]) != path:
-            raise InputError(f"{path} and {other} would both be written as {path.stem}.png: predict one at a time")
+    """Segment images with a trained network."""
+    from m2s.runs.models import load_network
+    from m2s.runs.segment import list_inputs, segment_files
 
-    import numpy as np
-
-    from m2s.data.disk.images import encode_png, read_image
-    from m2s.paths import check_outputs
-    from m2s.runs.models import load_model
-    from m2s.runs.predict import predict
-
-    check_outputs(targets, args.images)
-    model, size = load_model(args.checkpoint)
-    for path in args.images:
-        read_image(path)  # a file that cannot be read is told before anything is written
-    for target, path in targets.items():
-        prediction = predict(model, read_image(path), args.size or size)
-        grey = prediction.argmax(0) if prediction.ndim == 3 else np.rint(prediction * 255)  # many classes: indices
-        write_file(target, encode_png(grey.astype(np.uint8)))
-        print(target)
+    list_inputs(args.images)  # a wrong path comes before a wrong network
+    network = load_network(args.network)
+    for target, content in segment_files(network, args.images, args.out, args.size, args.threshold, args.overlay):
+        write_file(target, content)
+        tqdm.write(str(target))
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from m2s.errors import InputError
 
+DEFAULT_NETWORK = "m2snet-polyps"
+"""Of ``m2s predict``."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argparse parser whose complaints are one line, like those of all other bad input."""
@@ -52,12 +55,16 @@ def build_parser() -> Parser:
     add("--size", type=parse_positive, help="side of the training images in pixels")
     add("--seed", type=int)
 
-    example = "a.jpg b.jpg --checkpoint results/lab-phantom/runs/KEY --out maps"
-    add = command("predict", "segment images with a trained run", example)
-    add("images", nargs="+", type=Path, metavar="IMAGE")
-    add("--checkpoint", type=Path, required=True, metavar="F", help="the folder of a run, or its model.safetensors")
+    add = command("predict", "segment images with a trained network", "photo.jpg folder --out maps --overlay")
+    help = "pictures (PNG, JPEG, BMP, TIFF, DICOM), folders of them, or NIfTI volumes for a 3-D network"
+    add("images", nargs="+", type=Path, metavar="IMAGE", help=help)
     add("--out", type=Path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size")
+    help = f"a network of weights/ (default: {DEFAULT_NETWORK}), or a run: its name (m2s runs), key or folder"
+    add("--network", default=DEFAULT_NETWORK, metavar="NAME|RUN", help=help)
     add("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
+    help = "write 255 where the probability is above T and 0 elsewhere, instead of the probabilities"
+    add("--threshold", type=parse_share, metavar="T", help=help)
+    add("--overlay", action="store_true", help="also write the images with the outline, into DIR/overlays")
 
     add = command("evaluate", "score a folder of prediction maps", "--pred maps --gt masks --convention released")
     add("--pred", type=Path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1")
@@ -109,6 +116,17 @@ def add_root(add: Callable) -> None:
     """Add the option for the folder of all data sets."""
     help = "the folder of all data sets (default: the variable M2S_DATA, or data)"
     add("--root", type=lambda text: Path(text).expanduser(), metavar="DIR", help=help)
+
+
+def parse_share(text: str) -> float:
+    """A number between 0 and 1, for ``argparse``."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number between 0 and 1")
+    return share
 
 
 def parse_positive(text: str) -> int:

@@ -1,5 +1,6 @@
 """From volumes to crops of one size, ready for training: resampled, normalised, cut out at random, augmented."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +38,16 @@ def prepare_volume(image_set: ImageSet, index: int) -> Prepared:
     name, image, own_mask = image_set[index]
     volume, mask = torch.from_numpy(image)[None], torch.from_numpy(own_mask)[None]
     if entry.spacing and not image_set.made_up:  # phantoms are made at the spacing that is wanted
-        steps = zip(own_mask.shape, image_set.items[index].spacing, entry.spacing, strict=True)
-        size = [max(1, round(voxels * step / new_step)) for voxels, step, new_step in steps]
+        size = measure_at_spacing(own_mask.shape, image_set.items[index].spacing, entry.spacing)
         volume = F.interpolate(volume[None], size, mode="trilinear", align_corners=False)[0]
         mask = F.interpolate(mask[None], size, mode="nearest")[0]
     return Prepared(name, normalize_volume(volume, entry.modality), mask, own_mask)
+
+
+def measure_at_spacing(shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]) -> list[int]:
+    """The shape of a volume that is brought from one distance of voxels to another (both in mm, in axis order)."""
+    steps = zip(shape, spacing, wanted, strict=True)
+    return [max(1, round(voxels * step / new_step)) for voxels, step, new_step in steps]
 
 
 def normalize_volume(volume: Tensor, modality: str) -> Tensor:

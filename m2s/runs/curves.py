@@ -25,7 +25,7 @@ def draw_curves(folder: Path) -> Figure:
     ``folder`` is that of a finished run (:func:`m2s.runs.store.find_run_folder`).
     """
     log = pd.read_csv(folder / LOG, index_col="epoch").drop(columns="seconds")
-    run = Run.from_settings(json.loads((folder / RECORD).read_text())["settings"])
+    run = Run.from_settings(json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"])
     rates = [column for column in ("lr", "encoder_lr") if column in log]
     watched = [column for column in ("watched_IoU",) if column in log]
     losses = [column for column in log if column not in (*rates, *watched)]

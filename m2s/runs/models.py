@@ -1,4 +1,4 @@
-"""The trained network of a run, and the device it runs on."""
+"""Trained networks, of runs and of ``weights/``, and the device they run on."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,29 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from m2s.errors import InputError
-from m2s.runs.store import MODEL, RECORD
+from m2s.data.sets import CATALOGUE
+from m2s.errors import InputError, unknown
+from m2s.pretrained import CONFIG, list_pretrained, load_pretrained
+from m2s.runs.store import MODEL, RECORD, find_run_folder, list_runs_by_name
+from m2s.studies.run import split_of
 from m2s.zoo import create_model
+
+
+def load_network(name: str | Path) -> nn.Module:
+    """A trained network in evaluation mode: one of :func:`m2s.list_pretrained`, or that of a run.
+
+    A run is given by its name, its key or its folder (:func:`m2s.runs.store.find_run_folder`). The network carries
+    ``size``, the side of its input, and ``classes``, the names of its foreground classes.
+    """
+    folder = Path(name)
+    if str(name) in list_pretrained() or (folder / CONFIG).is_file():
+        return load_pretrained(name)
+    try:
+        return load_model(find_run_folder(name))[0]
+    except InputError as error:
+        if folder.exists() or not str(error).startswith("unknown"):
+            raise
+        raise unknown("network", name, [*list_pretrained(), *list_runs_by_name()]) from None
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, int]:
@@ -29,7 +49,9 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / MODEL} does not fit the network of {RECORD} beside it: {reason}") from error
-    model.size = settings["recipe"]["size"]
+    entry = CATALOGUE[split_of(settings["train_sets"][0], "train")[0]]
+    model.size, model.modality, model.spacing = settings["recipe"]["size"], entry.modality, entry.spacing
+    model.classes = entry.classes if classes > 1 else entry.classes[:1]
     return model.eval(), model.size
 
 

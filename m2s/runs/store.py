@@ -33,7 +33,10 @@ def list_runs_by_name() -> dict[str, Path]:
     """The finished runs in all folders of results, by :attr:`Run.name`; the key's hash follows where two share one."""
     records = sorted(results_root().glob(f"*/runs/*/{RECORD}"))
     folders = [path.parent for path in records if path.parent.suffix != ".partial"]
-    names = [Run.from_settings(json.loads((folder / RECORD).read_text())["settings"]).name for folder in folders]
+    names = [
+        Run.from_settings(json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]).name
+        for folder in folders
+    ]
     shared = {name for name, count in Counter(names).items() if count > 1}
     pairs = zip(names, folders, strict=True)
     return {f"{n}-{folder.name.rpartition('-')[2]}" if n in shared else n: folder for n, folder in pairs}
@@ -86,7 +89,7 @@ def summarize_runs() -> pd.DataFrame:
     for name, folder in list_runs_by_name().items():
         scores = pd.read_csv(folder / SCORES)
         means = scores.groupby("dataset", sort=False)["mDice" if "mDice" in scores else "Dice"].mean()
-        record = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         rows.append({
             "name": name, "results": folder.parents[1].name, "weights": (folder / MODEL).is_file(),
             "dice": ", ".join(f"{dataset} {mean:.3f}" for dataset, mean in means.items()),

@@ -78,8 +78,8 @@ def refused(capsys, *arguments) -> str:
         ("train --profile smoke --encoder res2net50dd", "unknown encoder 'res2net50dd': did you mean"),
         ("train --profile smoke --epochs many", "'many'"),
         ("train --data nowhere", "nowhere"),
-        ("predict --checkpoint run --out maps", "IMAGE"),
-        ("predict nothing.png --checkpoint run --out maps", "no such image: nothing.png"),
+        ("predict --network run --out maps", "IMAGE"),
+        ("predict nothing.png --network run --out maps", "no such image: nothing.png"),
         ("evaluate --pred nowhere --gt nowhere", "no such folder of predictions: nowhere"),
         ("evaluate --pred . --gt . --convention monay", "unknown convention 'monay': did you mean monai"),
         ("bench --encoder res2net50dd", "unknown encoder"),
@@ -99,35 +99,35 @@ def test_results_folder_that_cannot_be_written(capsys, tmp_path, monkeypatch, co
 
 
 def test_predict_refuses_what_is_no_checkpoint(capsys, tmp_path, picture):
-    assert "not a finished run" in refused(capsys, "predict", picture, "--checkpoint", tmp_path, "--out", "maps")
+    assert "not a finished run" in refused(capsys, "predict", picture, "--network", tmp_path, "--out", "maps")
     assert not (tmp_path / "maps").exists()
 
 
 def test_predict_refuses_a_checkpoint_of_another_network(capsys, checkpoint, picture):
     other = next(run for run in list_runs("smoke", "phantom") if run.model == "unet")
     save_file(build_network(other).state_dict(), checkpoint / MODEL)
-    assert "does not fit" in refused(capsys, "predict", picture, "--checkpoint", checkpoint, "--out", "maps")
+    assert "does not fit" in refused(capsys, "predict", picture, "--network", checkpoint, "--out", "maps")
 
 
 def test_predict_refuses_what_is_no_image(capsys, tmp_path, checkpoint):
     (tmp_path / "text.png").write_text("no image")
-    assert "text.png" in refused(capsys, "predict", "text.png", "--checkpoint", checkpoint, "--out", "maps")
+    assert "text.png" in refused(capsys, "predict", "text.png", "--network", checkpoint, "--out", "maps")
 
 
 def test_predict_refuses_two_images_of_one_name(capsys, tmp_path, picture, checkpoint):
     (tmp_path / "picture.png").touch()
-    line = refused(capsys, "predict", picture, "picture.png", "--checkpoint", checkpoint, "--out", "maps")
+    line = refused(capsys, "predict", picture, "picture.png", "--network", checkpoint, "--out", "maps")
     assert "would both be written as picture.png" in line
 
 
 def test_predict_refuses_an_output_folder_that_is_a_file(capsys, tmp_path, picture, checkpoint):
     (tmp_path / "maps").touch()
-    assert "cannot write maps" in refused(capsys, "predict", picture, "--checkpoint", checkpoint, "--out", "maps")
+    assert "cannot write maps" in refused(capsys, "predict", picture, "--network", checkpoint, "--out", "maps")
 
 
 def test_predict_writes_a_grey_map_at_the_size_of_the_image(capsys, tmp_path, picture, checkpoint):
     for given in (checkpoint, checkpoint / MODEL):
-        assert main(["predict", str(picture), "--checkpoint", str(given), "--out", "maps"]) == 0
+        assert main(["predict", str(picture), "--network", str(given), "--out", "maps"]) == 0
     assert "picture.png" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["picture.png"]
     with Image.open(tmp_path / "maps" / "picture.png") as written:

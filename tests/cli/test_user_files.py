@@ -23,19 +23,19 @@ def test_predict_writes_over_no_image_and_no_mask(capsys, tmp_path, checkpoint, 
         (tmp_path / folder).mkdir()
     Image.new("L", (50, 70)).save(tmp_path / "masks" / "picture.png")
     before = list_contents(tmp_path)
-    line = refused(capsys, "predict", "picture.png", "--checkpoint", checkpoint, "--out", out)
+    line = refused(capsys, "predict", "picture.png", "--network", checkpoint, "--out", out)
     assert ("exists and is not a result" if out == "masks" else "is an input") in line
     assert list_contents(tmp_path) == before
 
 
 def test_predict_replaces_its_own_maps(tmp_path, checkpoint, picture):  # noqa: F811
     for _ in range(2):
-        assert main(["predict", str(picture), "--checkpoint", str(checkpoint), "--out", "maps"]) == 0
+        assert main(["predict", str(picture), "--network", str(checkpoint), "--out", "maps"]) == 0
 
 
 def test_predict_checks_all_images_before_it_writes(capsys, tmp_path, checkpoint, picture):  # noqa: F811
     (tmp_path / "z.png").write_text("no image")
-    assert "z.png" in refused(capsys, "predict", picture, "z.png", "--checkpoint", checkpoint, "--out", "maps")
+    assert "z.png" in refused(capsys, "predict", picture, "z.png", "--network", checkpoint, "--out", "maps")
     assert not (tmp_path / "maps").exists()
 
 

@@ -1,4 +1,4 @@
-"""Read one image and its mask from files: JPEG, PNG, BMP and TIFF, always as uint8.
+"""Read one image and its mask from files: JPEG, PNG, BMP, TIFF and DICOM, always as uint8.
 
 Pixels are taken as they are stored: a camera's note that the picture should be turned (EXIF) counts only where the mask
 has the size of the turned picture and not of the stored one.
@@ -14,10 +14,11 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from m2s.data.disk import dicom
 from m2s.errors import InputError, unreadable
 from m2s.paths import MARK
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", dicom.EXTENSION)
 Color = tuple[int, int, int]
 
 
@@ -90,6 +91,8 @@ def read_image(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray
     own conversion would clip a 16-bit image at 255, which is white nearly everywhere. (Of a 16-bit PNG in colour the
     upper byte is read.) The arguments are those of :func:`read_values`.
     """
+    if dicom.is_dicom(file):
+        return dicom.read_dicom(file)
     values = read_values(file, upright)
     if values.dtype != np.uint8:
         wide = np.nan_to_num(values.astype(np.float64))

@@ -1,5 +1,6 @@
 """Read volumes and their masks from NIfTI files, always in one orientation."""
 
+import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
 from m2s.errors import InputError, unreadable
+from m2s.paths import MARK
 
 EXTENSIONS = (".nii.gz", ".nii")
 
@@ -62,6 +64,16 @@ def _to_indices(path: Path, values: np.ndarray, classes: int) -> np.ndarray:
     if wrong := [v for v in np.unique(values) if v not in range(classes + 1)]:
         raise InputError(f"{path} holds the value {wrong[0]:g}, but the classes are 0 to {classes}")
     return mask
+
+
+def encode_labels(labels: np.ndarray, path: str | Path) -> bytes:
+    """Class indices uint8 (D, H, W), oriented like :func:`read_volume`, as a ``.nii.gz`` file that lies on ``path``."""
+    given, canonical = nib.load(path), _load_canonical(Path(path))
+    volume = nib.Nifti1Image(labels.transpose(2, 1, 0), canonical.affine)
+    back = nib.orientations.ornt_transform(nib.io_orientation(canonical.affine), nib.io_orientation(given.affine))
+    volume = volume.as_reoriented(back)
+    volume.header["descrip"] = MARK
+    return gzip.compress(volume.to_bytes(), mtime=0)
 
 
 @dataclass(frozen=True)
