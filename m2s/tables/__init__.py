@@ -3,3 +3,4 @@
 from m2s.tables.book import Book
 
 open = Book.of
+open_real = Book.of_real

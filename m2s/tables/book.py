@@ -1,6 +1,8 @@
 """A study's book: its table beside the paper's, its comparisons, its pictures, and what a notebook shows of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,7 +11,9 @@ from matplotlib.figure import Figure
 
 from m2s import figures
 from m2s.data.imageset import ImageSet
-from m2s.paths import data_label
+from m2s.paths import ROOT, data_label, results_dir
+from m2s.studies.profiles import find_profile
+from m2s.tables.ablation import read_ablation, show_experiment
 from m2s.tables.cells import compare
 from m2s.tables.comparisons import describe_ordering, find_gaps, find_ordering, list_differences
 from m2s.tables.predictions import draw_failures, draw_predictions
@@ -17,12 +21,16 @@ from m2s.tables.results import Results
 from m2s.tables.text import describe_settings, list_reasons, write_table
 
 
+@dataclass(frozen=True, eq=False)
 class Book(Results):
     """What a notebook shows of one study: ``book = m2s.tables.open("kernels", profile, data)``.
 
     Score files are read once, when they are first asked for; open the book again after more has been run. Its methods
     are the functions of this package, with the book as their ``results``.
     """
+
+    out: Path | None = None
+    """Where pictures are kept, if not with the runs; the tables of such a book are shown and not written."""
 
     table = compare
     gaps = find_gaps
@@ -31,6 +39,20 @@ class Book(Results):
     sentence = describe_ordering
     predictions = draw_predictions
     failures = draw_failures
+    read = read_ablation
+    experiment = show_experiment
+
+    @classmethod
+    def of_real(cls, study: str, profile: str, data: str | Path) -> "Book":
+        """The book of a study on real images, whatever is shown: the runs that come with the repository.
+
+        They are of the profile ``full``. A profile that is not small has runs of its own on real data: then those.
+        Pictures are kept with the results of ``profile`` and ``data``.
+        """
+        if data_label(data) == "real" and not find_profile(profile).small:
+            return cls.of(study, profile, data)
+        opened = cls.of(study, "full", "real", ROOT / "results" / "full-real")
+        return replace(opened, out=results_dir(profile, data))
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
         """Write :meth:`table`, or a part, to ``tables``: CSV, Markdown and LaTeX, by default named as the notebook."""
@@ -49,8 +71,9 @@ class Book(Results):
 
     def explain(self, table: pd.DataFrame) -> None:
         """Show what was measured with, and how the cells of :meth:`table`, or of a part of it, came to be."""
-        display(Markdown(self.settings()))
-        display(Markdown("\n".join(f"- {line}" for line in list_reasons(table))))
+        lines = "\n".join(f"- {line}" for line in list_reasons(table))
+        summary = "<summary>How these numbers were measured</summary>"
+        display(Markdown(f"<details>{summary}\n\n{self.settings()}\n\n{lines}\n\n</details>"))
 
     def report(self, table: pd.DataFrame, name: str | None = None) -> None:
         """:meth:`write` and :meth:`explain` a table."""
@@ -83,7 +106,7 @@ class Book(Results):
         made_up = self.made_up if made_up is None else made_up
         if made_up:
             figures.made_up(fig)
-        folder = self.folder / ("notebooks" if patients and not made_up else "figures")
+        folder = (self.out or self.folder) / ("notebooks" if patients and not made_up else "figures")
         used = {f"{d['name']}/{d['split']}": d["fingerprint"] for record in self.records() for d in record["data"]}
         used |= figures.fingerprints(*images)
         figures.save(fig, folder / name, used, profile=self.profile, data=data_label(self.data))

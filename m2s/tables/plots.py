@@ -100,7 +100,7 @@ def draw_gaps(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up
         known = {title: gap.rename(index="made-up {}".format) for title, gap in known.items()}
     size = (min(figures.TWO_COLUMNS, 3.6 * len(known)), 0.25 * max(map(len, known.values())) + 1.2)
     printed = any(gap["paper"].notna().any() for gap in known.values())
-    fig = _draw_intervals(known, size, {"ours, 95 % of the draws": OURS}, PAPERS[made_up] if printed else None)
+    fig = draw_intervals(known, size, {"ours, 95 % of the draws": OURS}, PAPERS[made_up] if printed else None)
     for ax in fig.axes:
         ax.set_xlabel(f"gap in {metric}")
     return fig
@@ -127,14 +127,14 @@ def draw_ordering(ordering: pd.DataFrame, metric: str, row: str | None = None, m
         panels[title] = pairs.set_index("pair").reindex(ordering["pair"].unique()).fillna({"color": "white"})
     size = (figures.TWO_COLUMNS, 0.2 * ordering["dataset"].value_counts().max() + 1.2)
     verdicts = {verdict: color for verdict, color in VERDICTS.items() if verdict in set(ordering["verdict"])}
-    fig = _draw_intervals(panels, size, verdicts, PAPERS[made_up])
+    fig = draw_intervals(panels, size, verdicts, PAPERS[made_up])
     for ax in fig.axes:
         ax.tick_params(axis="x", labelsize="x-small")
     fig.supxlabel(f"{f'{row} ahead' if row else 'first row ahead'} by, in {metric}", fontsize="small")
     return fig
 
 
-def _draw_intervals(
+def draw_intervals(
     panels: Mapping[str, pd.DataFrame], size: tuple[float, float], colors: Mapping[str, str], papers: str | None
 ) -> Figure:
     """A panel for each title: a line per difference, named by the index, its interval in ``color``, and the paper's.
