@@ -1,9 +1,9 @@
 # m2s: every target works from a bare checkout and builds its own environment in .venv first.
-#   make reproduce PROFILE=lab DATA=phantom      PROFILE: smoke, lab, full, large or paper; DATA: phantom, or a folder of data sets
+#   make reproduce PROFILE=lab DATA=sample   PROFILE: smoke, lab, full, large or paper; DATA: sample, phantom, or a folder of data sets
 
 PYTHON  ?= python3
 PROFILE ?= lab
-DATA    ?= phantom
+DATA    ?= sample
 
 VENV := .venv
 PY   := $(VENV)/bin/python
@@ -14,7 +14,7 @@ PY   := $(VENV)/bin/python
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-reproduce: $(VENV)/.installed  ## train every run and execute every notebook: PROFILE=lab DATA=phantom
+reproduce: $(VENV)/.installed  ## train every run and execute every notebook: PROFILE=lab DATA=sample
 	$(PY) -m m2s reproduce --profile $(PROFILE) --data "$(DATA)"
 
 test: $(VENV)/.installed  ## lint, types, the imports' directions and the whole test suite
@@ -33,7 +33,7 @@ explore: $(VENV)/.installed  ## open the explorer of feature maps in JupyterLab
 student: $(VENV)/.installed  ## build/: notebooks without solutions, and an archive for a room without a network
 	$(PY) -m m2s student --profile $(PROFILE)
 
-site: $(VENV)/.installed  ## build/site/index.html, a site of what was executed, without network: PROFILE=lab DATA=phantom
+site: $(VENV)/.installed  ## build/site/index.html, a site of what was executed, without network: PROFILE=lab DATA=sample
 	$(PY) docs/build.py --profile $(PROFILE) --data "$(DATA)"
 
 format: $(VENV)/.installed  ## format and sort with ruff

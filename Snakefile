@@ -1,6 +1,6 @@
 # The whole reproduction as a graph: runs → their index, and runs → notebooks → tables and figures.
 # `m2s reproduce` calls it; on a cluster: snakemake --executor slurm --jobs 20 --config profile=paper data=/data/polyps
-# config: profile, data ("phantom" or a folder), results (the folder of all results), notebooks (their folder)
+# config: profile, data ("sample", "phantom" or a folder), results (the folder of all results), notebooks (their folder)
 import os
 import sys
 from pathlib import Path
@@ -9,9 +9,7 @@ from m2s import paths
 from m2s.runs.plan import batch_runs, list_runs, notebook_runs
 
 PROFILE = config.get("profile", "lab")
-DATA = config.get("data", "phantom")
-if DATA != "phantom":
-    DATA = str(Path(DATA).resolve())
+DATA = paths.resolve_data(config.get("data", "sample"))
 # Absolute, because a notebook runs in its own folder.
 os.environ["M2S_RESULTS"] = str(Path(config.get("results", paths.results_root())).resolve())
 RESULTS = paths.results_dir(PROFILE, DATA)

@@ -20,7 +20,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 import m2s
 from m2s.cli.main import guarded
 from m2s.errors import InputError, RunError
-from m2s.paths import ROOT, data_label, results_dir
+from m2s.paths import ROOT, data_label, describe_data, results_dir
 from m2s.studies.profiles import find_profile
 
 DOCS = Path(__file__).parent
@@ -98,7 +98,7 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
     if ended.returncode:
         raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above")
     message = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
-    if any(executed) and data_label(data) != "phantom":
+    if any(executed) and data_label(data) == "real":
         message += "\nIt shows images of the data sets: read their licences before you publish it."
     return message
 
@@ -157,17 +157,17 @@ def prepare_notebook(path: Path, profile: str, data: str) -> tuple[NotebookNode,
     """
     source = nbformat.read(path, as_version=4)
     executed = read_executed(results_dir(profile, data) / "notebooks" / path.name)
-    made_up = data_label(data) == "phantom"
-    again = f"`make reproduce PROFILE={profile} DATA={'phantom' if made_up else 'FOLDER'}`"
+    folder = data_label(data) == "real"
+    again = f"`make reproduce PROFILE={profile} DATA={'FOLDER' if folder else data}`"
     if executed is None:
         title, note = "Not executed here", f"This page shows the source without results. {again} executes it."
     else:
         run = executed.metadata.papermill
-        title = f"Executed with profile {profile} on {'made-up images' if made_up else 'real data sets'}"
+        title = f"Executed with profile {profile} on {describe_data(data)}"
         note = f"On {run.end_time[:10]}, in {run.duration:.0f} seconds."
         if list_sources(executed) != list_sources(source):
             note += f" The notebook has changed since: {again} executes it again."
-        if not made_up:
+        if folder:
             hide_folder(executed, run.parameters.data)
     notebook = executed or source
     for record in ("papermill", "widgets"):
@@ -249,7 +249,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the two knobs from the command line and build."""
     parser = argparse.ArgumentParser(description="Build build/site from what was executed.")
     parser.add_argument("--profile", default="lab", help="the profile whose results are shown (default: lab)")
-    parser.add_argument("--data", default="phantom", help='"phantom" (the default), or the folder of real data sets')
+    parser.add_argument(
+        "--data", default="sample", help='"sample" (the default), "phantom", or the folder of real data sets'
+    )
     args = parser.parse_args(argv)
     print(build(args.profile, args.data, ROOT / "build", ROOT / "notebooks", expand_floors(FLOORS)))
 

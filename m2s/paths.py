@@ -19,9 +19,40 @@ ROOT = Path(__file__).resolve().parents[1]
 """
 
 
+SAMPLES = {"kvasir": ROOT / "samples", "hippocampus": ROOT / "samples"}
+"""The data sets of which real images come with the repository, and the folder that holds them."""
+
+
 def data_label(data: str | Path) -> str:
-    """``"phantom"`` for made-up images, ``"real"`` for any folder of data sets."""
-    return "phantom" if str(data) == "phantom" else "real"
+    """``"sample"`` and ``"phantom"`` are what they say; any folder of data sets is ``"real"``."""
+    return str(data) if str(data) in ("sample", "phantom") else "real"
+
+
+def describe_data(data: str | Path) -> str:
+    """Whose images ``data`` stands for, in words."""
+    words = {
+        "phantom": "made-up images",
+        "sample": "real images of the sample, made-up ones of sets that are not in it",
+    }
+    return words.get(str(data), "real data sets")
+
+
+def resolve_data(data: str | Path) -> str:
+    """The value of ``data`` for a process in another folder: a folder of data sets becomes absolute."""
+    return str(Path(data).expanduser().resolve()) if data_label(data) == "real" else str(data)
+
+
+def image_root(name: str, data: str | Path) -> str | Path:
+    """Where the images of one data set come from: a folder, or ``"phantom"`` where they are made up.
+
+    On ``"sample"`` they are real where real ones come with the repository, and made up for every other set.
+    """
+    return SAMPLES.get(name, "phantom") if data_label(data) == "sample" else data
+
+
+def is_made_up(name: str, data: str | Path) -> bool:
+    """Whether the images of one data set are made up."""
+    return str(image_root(name, data)) == "phantom"
 
 
 def results_root() -> Path:
@@ -30,7 +61,7 @@ def results_root() -> Path:
 
 
 def results_dir(profile: str, data: str | Path) -> Path:
-    """The results of one profile on one kind of data, for instance ``results/lab-phantom``."""
+    """The results of one profile on one kind of data, for instance ``results/lab-sample``."""
     return results_root() / f"{profile}-{data_label(data)}"
 
 

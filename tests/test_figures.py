@@ -79,7 +79,7 @@ def test_overlay_draws_each_class():
 
 
 def test_save_carries_metadata(tmp_path):
-    images = load_images("kvasir", "test", limit=2)
+    images = load_images("kvasir", "test", "phantom", limit=2)
     fig, ax = plt.subplots()
     ax.plot([0, 1])
     origin = figures.fingerprints(images)

@@ -56,7 +56,7 @@ def test_second_cell_holds_the_parameters_as_plain_literals(notebook):
     for statement in ast.parse(source(notebook.cells[1])).body:
         assert isinstance(statement, ast.Assign), ast.unparse(statement)
         values[statement.targets[0].id] = ast.literal_eval(statement.value)
-    assert values["profile"] == "lab" and values["data"] == "phantom"
+    assert values["profile"] == "lab" and values["data"] == "sample"
 
 
 def test_exercises_have_whole_solutions(notebook):

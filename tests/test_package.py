@@ -18,7 +18,7 @@ def test_every_public_name_is_there():
     assert set(m2s.__all__) >= PUBLIC  # names may come, and none goes: others rely on them
     assert all(callable(getattr(m2s, name)) for name in m2s.__all__)
     assert set(m2s.__all__) <= set(dir(m2s))
-    assert m2s.paths.data_label("phantom") == "phantom"
+    assert [m2s.paths.data_label(data) for data in ("sample", "phantom")] == ["sample", "phantom"]
     with pytest.raises(AttributeError, match="no attribute 'create_modell'"):
         _ = m2s.create_modell
 

@@ -135,7 +135,7 @@ class TestMakefile:
     def test_reproduce_passes_its_two_knobs(self, checkout):
         (checkout / ".venv").mkdir()
         (checkout / ".venv" / ".installed").touch()
-        assert '-m m2s reproduce --profile lab --data "phantom"' in make(checkout, "-n", "reproduce").stdout
+        assert '-m m2s reproduce --profile lab --data "sample"' in make(checkout, "-n", "reproduce").stdout
         plan = make(checkout, "-n", "reproduce", "PROFILE=full", "DATA=/data/my polyps").stdout
         assert '-m m2s reproduce --profile full --data "/data/my polyps"' in plan
 

@@ -15,8 +15,8 @@ def write_student(out: Path, profile: str = "lab") -> Path:
     """Write ``student/`` (the copies), ``answers.md`` (for the teacher) and ``m2s-student.zip`` into ``out``.
 
     The archive holds all that a room without a network needs but the packages of ``requirements.lock``: the copies,
-    the library, the published tables, and the profile's finished runs on made-up images with their networks. The
-    images themselves are drawn by the library and need no file. Equal contents give an equal archive.
+    the library, the sample of real images, the published tables, and the profile's finished runs on the sample with
+    their networks. Made-up images are drawn by the library and need no file. Equal contents give an equal archive.
     """
     masters = read_masters()
     copies = {f"{stem}.ipynb": nbformat.writes(make_student_copy(master)) + "\n" for stem, master in masters.items()}
@@ -41,29 +41,30 @@ def _list_files(profile: str) -> dict[str, Path]:
     if lacking:
         raise InputError(
             f"{len(lacking)} of the {len(trained) + len(lacking)} runs of profile {profile} have no trained network in "
-            f"{paths.results_dir(profile, 'phantom')} ({some(lacking)}): run make reproduce PROFILE={profile} first"
+            f"{paths.results_dir(profile, 'sample')} ({some(lacking)}): run make reproduce PROFILE={profile} first"
         )
     from m2s.runs.store import MODEL, RECORD, SCORES
     from m2s.tables.cells import COSTS
 
     library = [paths.ROOT / name for name in ("LICENSE", "pyproject.toml", "requirements.lock")]
-    library += [*(paths.ROOT / "m2s").rglob("*"), *(paths.ROOT / "results/published").rglob("*")]
+    folders = ("m2s", "samples", "results/published")
+    library += [path for folder in folders for path in (paths.ROOT / folder).rglob("*")]
     files = {path.relative_to(paths.ROOT).as_posix(): path for path in library if path.is_file()}
     files = {name: path for name, path in files.items() if not re.search(r"(^|/)(\.|__pycache__/)", name)}
     results = [folder / name for folder in trained for name in (RECORD, SCORES, "log.csv", MODEL)]
-    tables = [paths.results_dir(profile, "phantom") / "tables" / name for name in COSTS]
+    tables = [paths.results_dir(profile, "sample") / "tables" / name for name in COSTS]
     results += [table for table in tables if table.exists()]
     return files | {f"results/{path.relative_to(paths.results_root()).as_posix()}": path for path in results}
 
 
 def find_class_runs(profile: str) -> tuple[list[Path], list[str]]:
-    """The folders of the profile's finished runs on made-up images, and the keys of those without a network."""
+    """The folders of the profile's finished runs on the sample, and the keys of those without a network."""
     from m2s.runs.plan import list_runs
     from m2s.runs.store import MODEL, RECORD, run_folder
 
-    results = paths.results_dir(profile, "phantom")
+    results = paths.results_dir(profile, "sample")
     trained, lacking = [], []
-    for run in list_runs(profile, "phantom"):
+    for run in list_runs(profile, "sample"):
         folder = run_folder(run, results)
         if (folder / RECORD).exists() and (folder / MODEL).exists():
             trained.append(folder)
@@ -82,8 +83,8 @@ def _make_entry(name: str) -> zipfile.ZipInfo:
 
 README = """# M2SNet, for a class
 
-Notebooks with exercises, the library `m2s`, and networks that were trained beforehand on made-up images. The images are
-drawn as you go. Nothing needs a network but the installation.
+Notebooks with exercises, the library `m2s`, a sample of real images (`samples/README.md` has their licences), and
+networks that were trained beforehand. Made-up images are drawn as you go. Nothing needs a network but the installation.
 
 ## Install, once, with a network
 

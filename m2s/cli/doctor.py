@@ -97,7 +97,7 @@ def _check_weights(problems: list[str]) -> list[str]:
 
 
 def _describe_data_sets(root: str | None) -> list[str]:
-    lines = ["phantom: made-up images, always there"]
+    lines = [f"sample: real images of {' and '.join(paths.SAMPLES)}, made-up ones of the others; always there"]
     if root is None:
         return [*lines, "real: none asked for; give --data FOLDER or set M2S_DATA"]
     for entry in CATALOGUE.values():
@@ -156,7 +156,7 @@ def _is_checkout() -> bool:
 def _estimate_profiles(root: str | None) -> list[str]:
     lines = []
     for name, profile in profiles.PROFILES.items():
-        data = root if root and name in ("full", "large", "paper") else "phantom"
+        data = root if root and name in ("full", "large", "paper") else "sample"
         try:
             runs = list_runs(name, data)
             # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.

@@ -32,7 +32,8 @@ def build_parser() -> Parser:
 
     def add_profile_and_data(add: Callable) -> None:
         add("--profile", default="lab", help="how large: smoke, lab (default), full, large or paper")
-        add("--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets")
+        help = "'sample' (default: real images on board, else made-up ones), 'phantom' (made-up) or a folder"
+        add("--data", default="sample", help=help)
 
     add = command("doctor", "what is installed and found here, and what each profile will take", "--data ~/polyps")
     add("--data", help="a folder of data sets (default: the variable M2S_DATA)")

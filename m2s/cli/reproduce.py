@@ -62,7 +62,7 @@ class Progress:
 
 def reproduce(
     profile: str,
-    data: str = "phantom",
+    data: str = "sample",
     cores: int | None = None,
     only: Sequence[str] = (),
     dry_run: bool = False,
@@ -77,7 +77,7 @@ def reproduce(
     what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks.
     """
     notebooks = (notebooks or paths.ROOT / "notebooks").resolve()
-    data = data if data == "phantom" else str(Path(data).resolve())
+    data = paths.resolve_data(data)
     cores = cores or _count_cores()
     list_runs(profile, data)  # a wrong profile or data folder is told here, in one line
     results = paths.results_dir(profile, data)

@@ -1,7 +1,7 @@
 """Images with masks: real data sets in the layouts people keep them in, or made-up ones ("phantom"), nothing to fetch.
 
 >>> from m2s import data
->>> train = data.load_images("kvasir", "train", root="phantom", limit=8)
+>>> train = data.load_images("kvasir", "train", limit=8)
 >>> name, image, mask = train[0]
 >>> tensors = data.TensorSet(train, size=96, augment="m2snet")
 """

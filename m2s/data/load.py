@@ -1,4 +1,4 @@
-"""Load the images of a data set: real files from a folder, or made-up ones."""
+"""Load the images of a data set: real files from a folder or from the sample on board, or made-up ones."""
 
 from pathlib import Path
 
@@ -8,10 +8,11 @@ from m2s.data.disk import layouts
 from m2s.data.imageset import ImageSet, short_hash
 from m2s.data.sets import find_set
 from m2s.errors import InputError, unknown
+from m2s.paths import image_root
 
 
 def load_images(
-    name: str, split: str = "train", root: str | Path = "phantom", limit: int | None = None, seed: int = 0
+    name: str, split: str = "train", root: str | Path = "sample", limit: int | None = None, seed: int = 0
 ) -> ImageSet:
     """The images of a data set: ``load_images("kvasir", "test", root="data")``.
 
@@ -20,7 +21,8 @@ def load_images(
     Args:
         split: one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
             ``"all"`` for whatever is there.
-        root: a folder that holds the data sets, or ``"phantom"`` for made-up images in the manner of this set.
+        root: a folder that holds the data sets; ``"phantom"`` for made-up images in the manner of this set; or
+            ``"sample"`` for the real images that come with the repository, and made-up ones of every other set.
         limit: take that many: of real images a random choice by ``seed`` (a smaller one is part of a larger one), of
             made-up ones as many as asked for, made from ``seed``.
         seed: of that choice, or of the made-up images.
@@ -33,6 +35,7 @@ def load_images(
         raise unknown(f"split of {entry.title}", split, entry.splits)
     if limit is not None and limit < 1:
         raise InputError(f"limit must be at least 1, not {limit}")
+    root = image_root(name, root)
     if str(root) == "phantom":
         from m2s.data.made_up import make_phantoms
 

@@ -29,7 +29,7 @@ class Explorer:
 
     def __init__(
         self,
-        data: str | Path = "phantom",
+        data: str | Path = "sample",
         dataset: str = "kvasir",
         results: Path | None = None,
         first: str | None = None,

@@ -40,12 +40,12 @@ class Session:
     The networks run in :meth:`run` and :meth:`predict` only.
 
     Args:
-        data: ``"phantom"`` or a folder of data sets.
+        data: ``"sample"``, ``"phantom"`` or a folder of data sets.
         results: where to look for checkpoints, by default all of :func:`m2s.paths.results_root`.
         lossnet: LossNet's network, by default VGG-16 where its weights are at hand, else EfficientNet-Lite0.
     """
 
-    def __init__(self, data: str | Path = "phantom", results: Path | None = None, lossnet: str | None = None):
+    def __init__(self, data: str | Path = "sample", results: Path | None = None, lossnet: str | None = None):
         self.data, self.checkpoints = data, list_checkpoints(results)
         self.networks: dict[str, M2SNet] = {}  # by their letters, A and B
         self.captures: dict[str, Capture] = {}  # what the networks made of the image, by the same letters

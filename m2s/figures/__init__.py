@@ -1,7 +1,7 @@
 """One look for all figures, outlines over an image, and figures saved so that they say where they came from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,14 @@ def draw_outline(image: np.ndarray, area: np.ndarray) -> np.ndarray:
 def made_up(fig: Figure) -> None:
     """Mark a figure as drawn from phantoms: the words "made-up images" below its lower right corner."""
     fig.text(1, 0, "made-up images", ha="right", va="top", fontsize="small", fontstyle="italic", color="0.35")
+
+
+def mark_made_up(fig: Figure, kinds: Collection[bool]) -> None:
+    """Say below a figure if all, or some, of what it shows is made up: one value for each of its data sets."""
+    if kinds and all(kinds):
+        made_up(fig)
+    elif any(kinds):
+        fig.text(1, 0, "made-up images where it says so", ha="right", va="top", fontsize="small", fontstyle="italic")
 
 
 def fingerprints(*image_sets: Any) -> dict[str, str]:

@@ -15,7 +15,7 @@ from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.errors import InputError, unknown
 from m2s.nnunet.run import RAW, ROWS, TRAINERS, keep_scores, score_predictions, short_run, write_raw
-from m2s.paths import results_dir
+from m2s.paths import data_label, results_dir
 
 
 def load_sets(names: Sequence[str], split: str, data: str, limit: int | None) -> list[ImageSet]:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.command == "write":
         train = load_sets(args.train, "train", args.data, args.train_limit)
         tests = load_sets(args.test, "test", args.data, args.test_limit)
-        print(write_raw(reduce(add, train), tests, raw, args.size))
+        print(write_raw(reduce(add, train), tests, raw, args.size, data_label(args.data)))
         return
     if args.command == "short":
         if args.trainer not in ROWS:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         row, predictions, settings = args.row, args.predictions, args.settings
     scores = score_predictions(raw, predictions)
-    data = "phantom" if json.loads((raw / "dataset.json").read_text(encoding="utf-8"))["made_up"] else "real"
+    data = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))["data"]
     print(scores.groupby("dataset", sort=False).mean(numeric_only=True).round(3).to_string())
     print(keep_scores(scores, row, settings, results_dir(args.profile, data)))
 
@@ -61,7 +61,8 @@ def build_parser() -> Parser:
     write.add_argument("dataset", metavar="DatasetNNN_Name")
     write.add_argument("--train", nargs="+", required=True, metavar="NAME", help="a set, or a set/split")
     write.add_argument("--test", nargs="+", required=True, metavar="NAME")
-    write.add_argument("--data", default="phantom", help="'phantom' (made-up images, default) or a folder of data sets")
+    help = "'sample' (default), 'phantom' (made-up images) or a folder of data sets"
+    write.add_argument("--data", default="sample", help=help)
     write.add_argument("--train-limit", type=parse_positive, help="take that many images of each training set")
     write.add_argument("--test-limit", type=parse_positive, help="take that many images of each test set")
     write.add_argument("--size", type=parse_positive, help="shrink images to this longer side in pixels")

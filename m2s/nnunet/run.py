@@ -45,7 +45,9 @@ def check_installed() -> None:
         raise InputError("nnU-Net is not installed: pip install 'm2s[nnunet]' in an environment of its own")
 
 
-def write_raw(train: ImageSet, tests: Sequence[ImageSet], folder: Path, size: int | None = None) -> Path:
+def write_raw(
+    train: ImageSet, tests: Sequence[ImageSet], folder: Path, size: int | None = None, data: str = "phantom"
+) -> Path:
     """Write data sets in nnU-Net's raw layout (natural images, PNG), the whole folder by one rename.
 
     ``imagesTr/case_0000.png`` and ``imagesTs`` hold RGB, ``labelsTr/case.png`` and ``labelsTs`` class indices, and
@@ -54,7 +56,8 @@ def write_raw(train: ImageSet, tests: Sequence[ImageSet], folder: Path, size: in
 
     ``folder`` is ``$nnUNet_raw/Dataset901_Polyps``: "Dataset", three digits, "_", a name. With ``size`` images are
     shrunk so that their longer side is at most this many pixels (labels of the tests stay as they are, for scoring);
-    nnU-Net itself works at the images' own size.
+    nnU-Net itself works at the images' own size. ``data`` is a :func:`m2s.paths.data_label`: scores go to its
+    results.
     """
     if not re.fullmatch(r"Dataset\d{3}_\w+", folder.name):
         raise InputError(f"nnU-Net does not take the name '{folder.name}': give for instance Dataset901_Polyps")
@@ -78,6 +81,7 @@ def write_raw(train: ImageSet, tests: Sequence[ImageSet], folder: Path, size: in
             "overwrite_image_reader_writer": "NaturalImage2DIO",
             "description": train.source,
             "made_up": train.made_up,
+            "data": data,
             "longer_side": size,
         }
         (partial / "dataset.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")

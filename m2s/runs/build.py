@@ -40,7 +40,7 @@ def build_loss(run: Run) -> nn.Module:
 
 
 def load_train_set(run: Run, root: str) -> ImageSet:
-    """The training images of a run, all sets joined; ``root`` is ``"phantom"`` or the folder of the data sets."""
+    """The training images of a run, all sets joined; ``root`` is ``"sample"``, ``"phantom"`` or their folder."""
     return reduce(add, (load_images(*split_of(n, "train"), root, run.train_limit) for n in run.train_sets))
 
 

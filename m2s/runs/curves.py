@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from m2s import figures
+from m2s.paths import is_made_up
 from m2s.runs.store import RECORD
-from m2s.studies.run import Run
+from m2s.studies.run import Run, split_of
 
 LOG = "log.csv"
 PARTS = {
@@ -39,7 +40,7 @@ def draw_curves(folder: Path) -> Figure:
         ax.xaxis.get_major_locator().set_params(integer=True)
         if len(columns) > 1:
             ax.legend(fontsize="small")
-    if run.data == "phantom":
+    if is_made_up(split_of(run.train_sets[0], "train")[0], run.data):
         figures.made_up(fig)
     fig.suptitle(run.name)
     return fig

@@ -33,7 +33,7 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     machine, versions), ``scores.csv`` (a row per test image), ``log.csv`` (a row per epoch), ``model.safetensors`` and
     ``training.json`` (what of the record is about the training).
     To score a run again, for instance because a test set has been added, delete its record: the training is kept.
-    ``data`` is ``"phantom"`` or the folder of the data sets; ``kept`` holds tensors of earlier runs
+    ``data`` is ``"sample"``, ``"phantom"`` or the folder of the data sets; ``kept`` holds tensors of earlier runs
     (:func:`m2s.runs.build.build_tensors`).
     """
     if data_label(data) != run.data:
@@ -126,4 +126,10 @@ def _find_test_sets(run: Run, data: str) -> tuple[list[ImageSet], dict[str, str]
 
 
 def _describe(images: ImageSet) -> dict[str, object]:
-    return {"name": images.name, "split": images.split, "images": len(images), "fingerprint": images.fingerprint}
+    return {
+        "name": images.name,
+        "split": images.split,
+        "images": len(images),
+        "made_up": images.made_up,
+        "fingerprint": images.fingerprint,
+    }

@@ -43,7 +43,7 @@ def list_runs(profile: str, data: str) -> list[Run]:
     everything early. Raises :class:`m2s.errors.InputError` for an unknown profile, and where nothing can be run.
     """
     if data_label(data) == "real" and not Path(data).is_dir():
-        raise InputError(f"no such folder: {data}; give the folder that holds the data sets, or 'phantom'")
+        raise InputError(f"no such folder: {data}; give the folder that holds the data sets, or 'sample' or 'phantom'")
     by_key: dict[str, Run] = {}
     for run in (run for study in STUDIES for run in study_runs(study, profile, data)):
         known = by_key.get(run.key)  # the same run in two tables is scored on the test sets of both

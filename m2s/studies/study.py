@@ -130,10 +130,11 @@ class Study:
         return tuple(d for d in modality if d in self.printed and modality[d] == modality[dataset])
 
     def tasks_of(self, profile: str, data: str) -> dict[str, Task]:
-        """The tasks that are trained in this profile on this data."""
+        """The tasks that are trained in this profile on this data, with the sets that they have there."""
         p, real = find_profile(profile), data_label(data) == "real"
         chosen = p.ablation_tasks if self.ablation else self.small_tasks if p.small else None
-        return {n: t for n, t in self.tasks.items() if (real or not t.extra) and (chosen is None or n in chosen)}
+        tasks = {n: t.on(data) for n, t in self.tasks.items() if chosen is None or n in chosen}
+        return {n: t for n, t in tasks.items() if t and (real or not t.extra)}
 
     def why_not(self, row: str, profile: str, data: str, task: str) -> NotRun | None:
         """The reason for which a row is not run on a task, ``None`` if it is to be run."""
@@ -142,6 +143,8 @@ class Study:
             return chosen
         if p.small and self.small_rows is not None and row not in self.small_rows:
             return NotRun(Status.NOT_RUN, f"the profile {profile} trains {len(self.small_rows)} rows of this table")
+        if self.tasks[task].on(data) is None:
+            return NotRun(Status.NOT_RUN, "of this table some images are real here and some made up, which do not mix")
         if task not in self.tasks_of(profile, data):
             here = ", ".join(t.title for t in self.tasks_of(profile, data).values())
             trained = f"of this table the profile {profile} trains {here} only"
@@ -155,26 +158,28 @@ class Study:
             if task not in (None, name) or self.why_not(row, profile, data, name):
                 continue
             folds = min(of_row.folds, p.folds or of_row.folds)
-            runs += [self._run(row, p, data, name, seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
+            epochs = None if self.ablation else p.epochs.get(name)
+            numbers = [(seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
+            runs += [self._run(row, p, data, of_row, epochs, seed, fold) for seed, fold in numbers]
         return runs
 
-    def _run(self, name: str, p: Profile, data: str, task: str, seed: int, fold: int) -> Run:
+    def _run(self, name: str, p: Profile, data: str, task: Task, epochs: int | None, seed: int, fold: int) -> Run:
         framework, row = FRAMEWORKS[self.framework], self.rows[name]
         assert isinstance(row, Row)  # why_not has left out the others
         if row.below_paper and not p.own_encoders:
             row = row.below_paper
         changes = framework.changes | row.changes | (self.small if p.small else {})
         recipe = replace(framework.recipe(p, self.ablation), seed=seed, **row.recipe)
-        if task in p.epochs and not self.ablation:
-            recipe = replace(recipe, epochs=p.epochs[task])
+        if epochs:
+            recipe = replace(recipe, epochs=epochs)
         train_limit, test_limit = framework.limits(p)
         settings: dict[str, Any] = dict(
-            data=data_label(data), recipe=recipe, pretrained=p.pretrained, num_classes=self.tasks[task].num_classes,
+            data=data_label(data), recipe=recipe, pretrained=p.pretrained, num_classes=task.num_classes,
             lossnet=p.lossnet, lossnet_resize=p.lossnet_resize, lossnet_weight=p.lossnet_weight,
             train_limit=train_limit, test_limit=test_limit, threads=p.threads,
         )  # fmt: skip
         # In small profiles the many ablations are scored on what their tables print, and nothing else.
-        settings |= self.tasks[task].sets(fold, self.printed if p.small and self.ablation else ())
+        settings |= task.sets(fold, self.printed if p.small and self.ablation else ())
         run = row.adjust(Run(**settings | changes | {"encoder": changes.get("encoder") or p.encoder}))
         if run.lossnet is None:  # a network without LossNet is the same run whatever LossNet would have been
             run = replace(run, lossnet_resize=None, lossnet_weight=0.1, lossnet_pretrained=True)

@@ -4,6 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from m2s.data.sets import CATALOGUE
+from m2s.paths import is_made_up
+
 
 @dataclass(frozen=True)
 class Task:
@@ -22,6 +25,20 @@ class Task:
     folds: int = 1
     num_classes: int = 1
     extra: bool = False
+
+    def on(self, data: str) -> "Task | None":
+        """This task with the sets that it is trained and scored on; None where real and made-up images would be mixed.
+
+        A network sees either kind alone: of a modality of which the sample has a real set, the others are left out.
+        """
+        made_up = {name: is_made_up(name.partition("/")[0], data) for name in self.train_sets}
+        kind = all(made_up.values())
+        train_sets = tuple(name for name in self.train_sets if made_up[name] == kind)
+        datasets = {o: t for o, t in self.datasets.items() if is_made_up(o.partition(":")[0], data) == kind}
+        modalities = [{CATALOGUE[n.partition("/")[0]].modality for n in sets} for sets in (self.train_sets, train_sets)]
+        if not datasets or modalities[0] != modalities[1]:
+            return None
+        return replace(self, train_sets=train_sets, datasets=datasets)
 
     def sets(self, fold: int, scored: Collection[str]) -> dict[str, Any]:
         """The run settings ``train_sets`` and ``test_sets`` of one fold, counted from 1.

@@ -21,7 +21,7 @@ GRID = 48
 
 
 def find_images(name: str, root: str | Path, split: str = "all", limit: int | None = None) -> ImageSet:
-    """The data set ``name`` from the folder ``root`` where it is there, else made up in its manner.
+    """The data set ``name`` from ``root`` (a folder, or the sample) where it is there, else made up in its manner.
 
     A folder that does not exist, and a set that is there but broken, are errors and not replaced.
     """

@@ -22,11 +22,7 @@ COLORS = tuple(figures.PALETTE[c] for c in ("sky", "orange", "green", "purple", 
 
 def mark_made_up(fig: Figure, sets: Sequence[ImageSet]) -> None:
     """Say below a figure if the images of all, or of some, of its sets are made up."""
-    made_up = [images.made_up for images in sets]
-    if all(made_up):
-        figures.made_up(fig)
-    elif any(made_up):
-        fig.text(1, 0, "made-up images where it says so", ha="right", va="top", fontsize="small", fontstyle="italic")
+    figures.mark_made_up(fig, [images.made_up for images in sets])
 
 
 def draw_outlines(ax: Axes, image: np.ndarray, mask: np.ndarray, classes: int) -> Axes:

@@ -1,4 +1,4 @@
-"""Our results beside the papers'. ``book = m2s.tables.open("polyps", "lab", "phantom")`` opens the book of a study."""
+"""Our results beside the papers'. ``book = m2s.tables.open("polyps", "lab", "sample")`` opens the book of a study."""
 
 from m2s.tables.book import Book
 

@@ -56,7 +56,11 @@ class Book(Results):
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
         """Write :meth:`table`, or a part, to ``tables``: CSV, Markdown and LaTeX, by default named as the notebook."""
-        title = self.study.title + ", and ours" * bool(self.study.published) + " on made-up images" * self.made_up
+        title = (
+            self.study.title
+            + ", and ours" * bool(self.study.published)
+            + " on made-up images" * (all(self.kinds) and bool(self.kinds))
+        )
         write_table(
             table,
             self.folder / "tables",
@@ -67,7 +71,7 @@ class Book(Results):
 
     def settings(self) -> str:
         """What the measured numbers were measured with: :func:`m2s.tables.text.describe_settings`."""
-        return describe_settings(self.profile, self.made_up, self.records())
+        return describe_settings(self.profile, self.data, self.records())
 
     def explain(self, table: pd.DataFrame) -> None:
         """Show what was measured with, and how the cells of :meth:`table`, or of a part of it, came to be."""
@@ -103,10 +107,9 @@ class Book(Results):
         if fig is None:
             print("not run yet (or no checkpoint here): nothing to draw")
             return
-        made_up = self.made_up if made_up is None else made_up
-        if made_up:
-            figures.made_up(fig)
-        folder = (self.out or self.folder) / ("notebooks" if patients and not made_up else "figures")
+        kinds = self.kinds if made_up is None else [made_up]
+        figures.mark_made_up(fig, kinds)
+        folder = (self.out or self.folder) / ("notebooks" if patients and not all(kinds) else "figures")
         used = {f"{d['name']}/{d['split']}": d["fingerprint"] for record in self.records() for d in record["data"]}
         used |= figures.fingerprints(*images)
         figures.save(fig, folder / name, used, profile=self.profile, data=data_label(self.data))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from m2s.data.sets import CATALOGUE
+from m2s.paths import data_label, is_made_up
 from m2s.runs.plan import find_lack
 from m2s.studies import STUDIES, published
 from m2s.studies.profiles import find_profile
@@ -91,12 +92,15 @@ def _cells(results: Results) -> pd.DataFrame:
 def _cell(results: Results, row: str, dataset: str) -> tuple[pd.DataFrame, dict[str, object]]:
     """The mean scores of one row on one data set, a line per seed or fold, and how they came to be."""
     study, scores = results.study, pd.DataFrame(dtype=float)
-    how = {"seeds": 0, "seed_list": "", "images": 0, "data": "made-up" if results.made_up else "real"}
+    how = {"seeds": 0, "seed_list": "", "images": 0, "data": "made-up" if dataset in results.made_up else "real"}
     how |= {"status": Status.NOT_RUN, "reason": "", "runs": ""}
     name, task = next((n, t) for n, t in study.tasks.items() if dataset in t.datasets.values())
     label = next(ours for ours, printed in task.datasets.items() if printed == dataset)
     if not_run := study.why_not(row, results.profile, results.data, name):
         return scores, how | {"status": not_run.status, "reason": str(not_run)}
+    if label not in results.datasets:
+        missing = "made up here, and a network that is trained on real images is not scored on made-up ones"
+        return scores, how | {"reason": f"not run: the images of this set are {missing}"}
     runs = results.runs(row, name)
     if not (finished := [done for done in results.finished[row] if done.run in runs]):
         return scores, how | {"reason": find_lack(runs[0], results.data) or _not_yet(results)}
@@ -146,7 +150,9 @@ def _measured(
     means = pd.DataFrame([scores.mean(numeric_only=True) for _, scores in scored])
     folds, done = ({run.train_sets for run in some} for some in (runs, [run for run, _ in scored]))
     seeds, trained = ({run.recipe.seed for run in some} for some in (runs, [run for run, _ in scored]))
-    notes = ["made-up images, not the paper's data"] if here.data == "phantom" else []
+    made_up = is_made_up(name, here.data)
+    notes = ["made-up images, not the paper's data"] * made_up
+    notes += ["of the paper's data the part that comes with the repository"] * (here.data == "sample" and not made_up)
     if (ours := _settings(here)) != (papers := _settings(paper)):
         notes.append(f"here {ours}; profile paper: {papers}")
     # The set may be one that the run was scored on in earlier days.
@@ -180,7 +186,8 @@ def _settings(run: Run) -> str:
 
 
 def _not_yet(results: Results) -> str:
-    where = "" if results.made_up else " --data FOLDER"
+    label = data_label(results.data)
+    where = {"sample": "", "phantom": " --data phantom"}.get(label, " --data FOLDER")
     return f"not run yet: m2s reproduce --profile {results.profile}{where} --only {results.study.notebook}"
 
 

@@ -113,7 +113,9 @@ def describe_ordering(results: Results, metric: str = "mDice") -> str:
         (True, True): "The paper's ordering holds in part",
         (False, False): "Our runs do not decide the paper's ordering",
     }[counts["holds"] > 0, counts["reversed"] > 0]
-    images = "made-up images, which say nothing of the paper" if results.made_up else "real images"
+    kinds = set(pairs["dataset"].isin(results.made_up))
+    images = "made-up images, which say nothing of the paper" if True in kinds else "real images"
+    images = "real images, and made-up ones, which say nothing of the paper" if len(kinds) > 1 else images
     few = f" Sets of fewer than {ENOUGH} images decide nothing." if (pairs["images"] < ENOUGH).any() else ""
     once = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     count = pairs["dataset"].nunique()

@@ -3,7 +3,7 @@
 Each function returns a Figure, or ``None`` where nothing has been measured yet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -88,25 +88,29 @@ def _draw_bar_panel(ax: Axes, here: pd.DataFrame, metric: str) -> None:
         ax.text(0.03 if left else 0.97, lane, text, fontsize="x-small", color="0.4", **place)
 
 
-def draw_gaps(gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up: bool = False) -> Figure | None:
+def draw_gaps(
+    gaps: Mapping[tuple[str, str], pd.DataFrame], metric: str, made_up: Collection[str] = ()
+) -> Figure | None:
     """How far one row is ahead of another on each data set, with its interval; the paper's gap as a diamond.
 
-    ``gaps`` holds what ``find_gaps`` gives, under (row, other). A panel for each pair.
+    ``gaps`` holds what ``find_gaps`` gives, under (row, other); ``made_up`` names the sets of made-up images. A panel
+    for each pair.
     """
     known = {f"{row} − {other}": gap.assign(color=OURS) for (row, other), gap in gaps.items() if len(gap)}
     if not known:
         return None
-    if made_up:
-        known = {title: gap.rename(index="made-up {}".format) for title, gap in known.items()}
+    known = {title: gap.rename(index={name: f"made-up {name}" for name in made_up}) for title, gap in known.items()}
     size = (min(figures.TWO_COLUMNS, 3.6 * len(known)), 0.25 * max(map(len, known.values())) + 1.2)
     printed = any(gap["paper"].notna().any() for gap in known.values())
-    fig = draw_intervals(known, size, {"ours, 95 % of the draws": OURS}, PAPERS[made_up] if printed else None)
+    fig = draw_intervals(known, size, {"ours, 95 % of the draws": OURS}, PAPERS[bool(made_up)] if printed else None)
     for ax in fig.axes:
         ax.set_xlabel(f"gap in {metric}")
     return fig
 
 
-def draw_ordering(ordering: pd.DataFrame, metric: str, row: str | None = None, made_up: bool = False) -> Figure | None:
+def draw_ordering(
+    ordering: pd.DataFrame, metric: str, row: str | None = None, made_up: Collection[str] = ()
+) -> Figure | None:
     """Every pair of measured rows: our difference with its interval, colored by whether the paper's order holds.
 
     ``ordering`` is what ``find_ordering`` gives. ``row`` keeps the pairs with this row, turned so that
@@ -123,11 +127,11 @@ def draw_ordering(ordering: pd.DataFrame, metric: str, row: str | None = None, m
     )
     panels = {}
     for dataset, pairs in ordering.groupby("dataset", sort=False):
-        title = fill(f"made-up {dataset}" if made_up else str(dataset), 16)
+        title = fill(f"made-up {dataset}" if dataset in made_up else str(dataset), 16)
         panels[title] = pairs.set_index("pair").reindex(ordering["pair"].unique()).fillna({"color": "white"})
     size = (figures.TWO_COLUMNS, 0.2 * ordering["dataset"].value_counts().max() + 1.2)
     verdicts = {verdict: color for verdict, color in VERDICTS.items() if verdict in set(ordering["verdict"])}
-    fig = draw_intervals(panels, size, verdicts, PAPERS[made_up])
+    fig = draw_intervals(panels, size, verdicts, PAPERS[bool(made_up)])
     for ax in fig.axes:
         ax.tick_params(axis="x", labelsize="x-small")
     fig.supxlabel(f"{f'{row} ahead' if row else 'first row ahead'} by, in {metric}", fontsize="small")

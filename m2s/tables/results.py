@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from m2s.errors import InputError, unknown
-from m2s.paths import data_label, results_dir
+from m2s.paths import is_made_up, results_dir
 from m2s.runs.store import SCORES, load_record, load_scores, run_folder
 from m2s.studies import STUDIES
 from m2s.studies.profiles import find_profile
@@ -29,7 +29,7 @@ class Finished(NamedTuple):
 class Results:
     """A study, ``name`` in :data:`STUDIES`, in one profile, with the folder of that profile's results.
 
-    ``data`` is ``"phantom"`` or the folder of the data sets.
+    ``data`` is ``"sample"``, ``"phantom"`` or the folder of the data sets.
     """
 
     name: str
@@ -49,10 +49,21 @@ class Results:
         find_profile(profile)
         return cls(study, STUDIES[study], profile, str(data), Path(results or results_dir(profile, data)))
 
+    @cached_property
+    def datasets(self) -> dict[str, str]:
+        """What the score files call a test set that is scored here → its name in the printed table."""
+        tasks = self.study.tasks_of(self.profile, self.data).values()
+        return {ours: printed for task in tasks for ours, printed in task.datasets.items()}
+
+    @cached_property
+    def made_up(self) -> frozenset[str]:
+        """The test sets that are scored here and whose images are made up, by their printed names."""
+        return frozenset(t for ours, t in self.datasets.items() if is_made_up(ours.partition(":")[0], self.data))
+
     @property
-    def made_up(self) -> bool:
-        """Whether ours are about made-up images."""
-        return data_label(self.data) == "phantom"
+    def kinds(self) -> list[bool]:
+        """Of each data set that is scored here whether its images are made up."""
+        return [name in self.made_up for name in self.datasets.values()]
 
     def runs(self, row: str, task: str | None = None) -> list[Run]:
         """The runs of a row, finished or not; see :meth:`m2s.studies.study.Study.runs`."""

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from m2s.paths import whole_file
+from m2s.paths import describe_data, whole_file
 from m2s.studies.study import Status
 from m2s.tables.cells import describe_lossnet
 
 
-def describe_settings(profile: str, made_up: bool, records: Sequence[dict]) -> str:
+def describe_settings(profile: str, data: str, records: Sequence[dict]) -> str:
     """What the measured numbers were measured with: one paragraph for people, from the runs' own records."""
-    images = "made-up images" if made_up else "real data sets"
+    images = describe_data(data)
     if not records:
         return f"Profile {profile}, {images}: nothing has been run yet."
 
@@ -54,9 +54,11 @@ def wide_table(table: pd.DataFrame) -> pd.DataFrame:
     columns = pd.MultiIndex.from_frame(shown[["dataset", "metric"]].drop_duplicates())
     shown = shown.pivot(index="row", columns=["dataset", "metric"], values="text")
     shown = shown.reindex(index=table["row"].unique(), columns=columns).fillna("")
-    if made_up := (table["data"] == "made-up").any():
-        shown = shown.rename(columns=lambda name: f"made-up {name}", level=0)
+    if made_up := set(table.loc[table["data"] == "made-up", "dataset"]):
+        shown = shown.rename(columns={name: f"made-up {name}" for name in made_up}, level=0)
     legend = "ours, on made-up images (the paper's, on the real sets)" if made_up else "ours (the paper's)"
+    if made_up and made_up != set(table["dataset"]):
+        legend = "ours, on made-up images where it says so (the paper's, on the real sets)"
     if table["paper"].isna().all():
         legend = legend.partition(" (")[0]
     return shown.rename_axis(index=None, columns=[legend, ""])

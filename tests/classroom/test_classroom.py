@@ -136,15 +136,15 @@ def trained(tmp_path, monkeypatch) -> Path:
 
     results = tmp_path / "results"
     monkeypatch.setenv("M2S_RESULTS", str(results))
-    for run in list_runs("smoke", "phantom"):
-        folder = results / "smoke-phantom" / "runs" / run.key
+    for run in list_runs("smoke", "sample"):
+        folder = results / "smoke-sample" / "runs" / run.key
         folder.mkdir(parents=True)
         for name in ("record.json", "scores.csv", "log.csv", "model.safetensors", "events.txt"):
             (folder / name).write_text(f"{name} of {run.key}")
-    (results / "smoke-phantom" / "notebooks").mkdir()
-    (results / "smoke-phantom" / "notebooks" / "01_subtraction_units.ipynb").write_text("solved")
-    (results / "smoke-phantom" / "tables").mkdir()
-    (results / "smoke-phantom" / "tables" / "25_efficiency.csv").write_text("row")
+    (results / "smoke-sample" / "notebooks").mkdir()
+    (results / "smoke-sample" / "notebooks" / "01_subtraction_units.ipynb").write_text("solved")
+    (results / "smoke-sample" / "tables").mkdir()
+    (results / "smoke-sample" / "tables" / "25_efficiency.csv").write_text("row")
     return results
 
 
@@ -161,12 +161,21 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
     assert library <= content.keys()
     from m2s.runs.plan import list_runs
 
-    for run in list_runs("smoke", "phantom"):
+    for run in list_runs("smoke", "sample"):
         kept = {Path(name).name for name in content if f"/runs/{run.key}/" in name}
         assert kept == {"record.json", "scores.csv", "log.csv", "model.safetensors"}
-    assert "results/smoke-phantom/tables/25_efficiency.csv" in content
+    assert "results/smoke-sample/tables/25_efficiency.csv" in content
     tops = {name.split("/")[0] for name in content}
-    assert tops == {"README.md", "LICENSE", "pyproject.toml", "requirements.lock", "m2s", "notebooks", "results"}
+    assert tops == {
+        "README.md",
+        "LICENSE",
+        "pyproject.toml",
+        "requirements.lock",
+        "m2s",
+        "notebooks",
+        "results",
+        "samples",
+    }
     notebooks = {name for name in content if name.endswith(".ipynb")}
     assert notebooks == {f"notebooks/{stem}.ipynb" for stem in MASTERS}
     for stem, master in MASTERS.items():

@@ -153,17 +153,17 @@ def test_list_names_the_models_and_train_lists_the_runs(capsys):
     assert main(["list"]) == 0
     assert {"m2snet", "msnet", "unet"} <= set(capsys.readouterr().out.split())
     assert call("train --profile smoke --list") == 0
-    every = list_runs("smoke", "phantom")
+    every = list_runs("smoke", "sample")
     assert capsys.readouterr().out.splitlines() == [f"{run.key}  {run.title}" for run in every]
 
 
 def test_train_takes_a_run_by_its_key_or_changes_the_first_one(capsys, monkeypatch, results):
     taken = []
     monkeypatch.setattr(execute, "execute", lambda run, folder, data: taken.append((run, folder, data)))
-    first, *_, last = list_runs("smoke", "phantom")
+    first, *_, last = list_runs("smoke", "sample")
     assert main(["train", "--profile", "smoke", "--key", last.key]) == 0
     assert call("train --profile smoke --model msnet --size 96 --epochs 3 --seed 7") == 0
-    assert taken[0] == (last, results / "smoke-phantom", "phantom")
+    assert taken[0] == (last, results / "smoke-sample", "sample")
     recipe = taken[1][0].recipe
     assert (taken[1][0].model, recipe.size, recipe.epochs, recipe.seed) == ("msnet", 96, 3, 7)
     assert (taken[1][0].encoder, recipe.lr) == (first.encoder, first.recipe.lr)

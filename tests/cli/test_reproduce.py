@@ -49,7 +49,8 @@ class Reproduction:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         """``m2s reproduce`` from another folder."""
-        command = [sys.executable, "-m", "m2s", "reproduce", "--profile", "smoke", "--notebooks", str(self.notebooks)]
+        command = [sys.executable, "-m", "m2s", "reproduce", "--profile", "smoke", "--data", "phantom"]
+        command += ["--notebooks", str(self.notebooks)]
         environment = os.environ | {"M2S_RESULTS": str(self.results.parent)}
         return subprocess.run(
             [*command, *arguments], cwd=self.root, env=environment, capture_output=True, text=True, check=False

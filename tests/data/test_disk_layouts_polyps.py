@@ -155,7 +155,7 @@ def test_unknown_names():
 
 def test_missing_and_wrong_folders(tmp_path):
     where = tmp_path / "nowhere"
-    wanted = f"no such folder: {where}; give the folder that holds the data sets, or 'phantom'"
+    wanted = f"no such folder: {where}; give the folder that holds the data sets, or 'sample' or 'phantom'"
     assert error(name="kvasir", root=where) == wanted
     (tmp_path / "photos").mkdir()
     message = error(name="kvasir", root=tmp_path)

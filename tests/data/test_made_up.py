@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from m2s.data.made_up import PAINTERS, make_phantoms
 from m2s.errors import InputError
 from m2s.phantoms import stills
 
+load_images = partial(data.load_images, root="phantom")
 STILLS = [name for name, entry in data.CATALOGUE.items() if entry.modality == "colonoscopy"]
 OTHERS = {
     name: entry
@@ -27,14 +29,14 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "phantoms.json").rea
 
 @pytest.fixture(scope="module")
 def sets() -> dict[str, list[data.Sample]]:
-    return {name: list(data.load_images(name, "test", limit=24)) for name in STILLS}
+    return {name: list(load_images(name, "test", limit=24)) for name in STILLS}
 
 
 @pytest.fixture(scope="module")
 def others() -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
     limit = {name: 3 if "volume" in entry.modality else 20 for name, entry in OTHERS.items()}
     return {
-        name: [item.read() for item in data.load_images(name, entry.splits[-2], limit=limit[name]).items]
+        name: [item.read() for item in load_images(name, entry.splits[-2], limit=limit[name]).items]
         for name, entry in OTHERS.items()
     }
 
@@ -44,16 +46,16 @@ def test_counts_and_labels():
         if name not in STILLS:
             continue
         for split, count in entry.counts.items():
-            found = data.load_images(name, split)
+            found = load_images(name, split)
             assert len(found) == count and found.made_up and "made-up" in found.title and "made-up" in found.source
-        assert len(data.load_images(name, "all")) == sum(entry.counts.values())
-    assert len(data.load_images("kvasir", "all", limit=10)) == 10
-    assert len(data.load_images("cvc300", "test", limit=100)) == 100
+        assert len(load_images(name, "all")) == sum(entry.counts.values())
+    assert len(load_images("kvasir", "all", limit=10)) == 10
+    assert len(load_images("cvc300", "test", limit=100)) == 100
 
 
 def test_the_same_seed_gives_the_same_image_and_no_two_are_alike():
     def first(name, split, seed=0, index=0):
-        return data.load_images(name, split, limit=3, seed=seed)[index]
+        return load_images(name, split, limit=3, seed=seed)[index]
 
     a, b = first("kvasir", "train"), first("kvasir", "train")
     assert np.array_equal(a.image, b.image) and np.array_equal(a.mask, b.mask) and a.name == b.name
@@ -61,18 +63,12 @@ def test_the_same_seed_gives_the_same_image_and_no_two_are_alike():
     for other in others:
         assert a.name != other.name
         assert a.image.shape != other.image.shape or not np.array_equal(a.image, other.image)
-    assert (
-        data.load_images("kvasir", "train", limit=3).fingerprint
-        == data.load_images("kvasir", "train", limit=3).fingerprint
-    )
+    assert load_images("kvasir", "train", limit=3).fingerprint == load_images("kvasir", "train", limit=3).fingerprint
     prints = {
-        data.load_images("kvasir", s, limit=n, seed=i).fingerprint
-        for s in ("train", "test")
-        for n in (3, 4)
-        for i in (0, 1)
+        load_images("kvasir", s, limit=n, seed=i).fingerprint for s in ("train", "test") for n in (3, 4) for i in (0, 1)
     }
     assert len(prints) == 8
-    longer = data.load_images("kvasir", "train", limit=5)[1]
+    longer = load_images("kvasir", "train", limit=5)[1]
     assert np.array_equal(longer.image, first("kvasir", "train", index=1).image)
 
 
@@ -126,9 +122,9 @@ def _dice(a: np.ndarray, b: np.ndarray) -> float:
 def test_colonoscopy_stills_are_those_of_version_2():
     """Recorded results were measured on these pictures: a change to them needs a new VERSION."""
     assert stills.VERSION == 2
-    assert data.load_images("kvasir", "train", limit=6, seed=1).fingerprint == "6c0179c0140f"
-    assert data.load_images("etis", "test", limit=6, seed=1).fingerprint == "56940e44690b"
-    mask = data.load_images("clinicdb", "train", limit=1, seed=1)[0].mask
+    assert load_images("kvasir", "train", limit=6, seed=1).fingerprint == "6c0179c0140f"
+    assert load_images("etis", "test", limit=6, seed=1).fingerprint == "56940e44690b"
+    mask = load_images("clinicdb", "train", limit=1, seed=1)[0].mask
     assert (mask.shape, int(mask.sum())) == ((288, 384), 15693)
 
 
@@ -136,7 +132,7 @@ def test_sets_are_those_that_recorded_results_were_measured_on():
     now = {}
     for name, entry in data.CATALOGUE.items():
         for split in entry.splits:
-            whole, first = data.load_images(name, split), data.load_images(name, split, limit=3)
+            whole, first = load_images(name, split), load_images(name, split, limit=3)
             now[f"{name}/{split}"] = len(whole), whole.fingerprint, list(first.names)
     assert now == {key: (known["images"], known["fingerprint"], known["names"]) for key, known in GOLDEN.items()}
 
@@ -145,14 +141,14 @@ def test_sets_are_those_that_recorded_results_were_measured_on():
 def test_pixels_are_those_that_recorded_results_were_measured_on(modality):
     entry = next(entry for entry in data.CATALOGUE.values() if entry.modality == modality)
     pixels = hashlib.sha256()
-    for _, image, mask in data.load_images(entry.name, entry.splits[0], limit=3):
+    for _, image, mask in load_images(entry.name, entry.splits[0], limit=3):
         pixels.update(image.tobytes() + mask.tobytes())
     assert pixels.hexdigest()[:16] == GOLDEN[f"{entry.name}/{entry.splits[0]}"]["pixels"]
 
 
 def test_a_set_has_at_most_200_images_or_20_volumes_divided_as_it_is():
     def count(name: str, split: str, limit: int | None = None) -> int:
-        return len(data.load_images(name, split, limit=limit))
+        return len(load_images(name, split, limit=limit))
 
     assert (count("lung", "train"), count("lung", "test"), count("lung", "all")) == (140, 60, 200)
     assert (count("covidsemiseg", "train"), count("covidsemiseg", "all")) == (50, 98)
@@ -160,9 +156,9 @@ def test_a_set_has_at_most_200_images_or_20_volumes_divided_as_it_is():
     assert [count("hippocampus", s) for s in ("train", "test", "all")] == [16, 4, 20]
     assert (count("busi", "fold2-train"), count("busi", "fold2-test"), count("busi", "all")) == (150, 50, 200)
     assert (count("ph2", "all"), count("lung", "train", 300), count("lung", "all", 7)) == (200, 300, 7)
-    whole = set(data.load_images("busi", "all").names)
-    assert whole == {*data.load_images("busi", "fold1-train").names, *data.load_images("busi", "fold1-test").names}
-    assert data.load_images("busi", "fold1-train", limit=4).names[3] == "busi-fold1-train-0-0003"
+    whole = set(load_images("busi", "all").names)
+    assert whole == {*load_images("busi", "fold1-train").names, *load_images("busi", "fold1-test").names}
+    assert load_images("busi", "fold1-train", limit=4).names[3] == "busi-fold1-train-0-0003"
 
 
 def test_a_modality_that_nothing_paints_is_one_clear_error():
@@ -174,20 +170,20 @@ def test_a_modality_that_nothing_paints_is_one_clear_error():
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_other_modalities_follow_from_seed_and_name(name):
     split, other = OTHERS[name].splits[0], OTHERS[name].splits[-1]
-    a, b = (data.load_images(name, split, limit=2) for _ in range(2))
+    a, b = (load_images(name, split, limit=2) for _ in range(2))
     assert a.made_up and "made-up" in a.title and a.fingerprint == b.fingerprint and a.names == b.names
     first, again, second = a.items[0].read(), b.items[0].read(), b.items[1].read()
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
     assert first[0].shape != second[0].shape or not np.array_equal(first[0], second[0])
-    further = data.load_images(name, split, limit=2, seed=1)
+    further = load_images(name, split, limit=2, seed=1)
     assert further.fingerprint != a.fingerprint and not set(further.names) & set(a.names)
     moved = further.items[0].read()[0]
     assert first[0].shape != moved.shape or not np.array_equal(first[0], moved)
-    assert data.load_images(name, other).fingerprint != a.fingerprint
+    assert load_images(name, other).fingerprint != a.fingerprint
 
 
 def test_every_item_has_a_group():
-    assert all(data.load_images(name, "all", limit=1).items[0].group is not None for name in ("kvasir", *OTHERS))
+    assert all(load_images(name, "all", limit=1).items[0].group is not None for name in ("kvasir", *OTHERS))
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -214,12 +210,12 @@ def test_the_layers_of_goals_lie_in_order_in_every_column(others):
 
 
 def test_a_clip_is_one_scene_that_moves_smoothly():
-    clips = data.load_images("cvc612v", "train", limit=20).items
+    clips = load_images("cvc612v", "train", limit=20).items
     assert len({frame.group for frame in clips}) == 2 and len({frame.name for frame in clips}) == 20
     masks = [frame.read()[1].astype(bool) for frame in clips]
     assert all(_dice(a, b) > 0.7 for a, b in pairwise(masks[:10]))
     assert not np.array_equal(masks[0], masks[9])
-    groups = [{f.group for f in data.load_images("cvc612v", split).items} for split in ("train", "val", "test")]
+    groups = [{f.group for f in load_images("cvc612v", split).items} for split in ("train", "val", "test")]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 20
 
 

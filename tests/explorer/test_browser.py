@@ -48,7 +48,7 @@ def notebook(tmp_path_factory):
     """Notebook 41 in a folder of its own, with its parameters set."""
     folder = tmp_path_factory.mktemp("served")
     text = (ROOT / "notebooks" / "41_explorer.ipynb").read_text(encoding="utf-8")
-    for name, default, wanted in (("profile", "lab", PROFILE), ("data", "phantom", DATA)):
+    for name, default, wanted in (("profile", "lab", PROFILE), ("data", "sample", DATA)):
         line = f'{name} = \\"{default}\\"'
         assert text.count(line) == 1
         text = text.replace(line, f'{name} = \\"{wanted}\\"')

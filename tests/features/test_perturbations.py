@@ -42,7 +42,7 @@ def test_image_changes_do_what_they_say():
 
 
 def test_the_lesion_is_moved_and_its_place_filled():
-    _, image, mask = load_images("kvasir", "test", limit=1)[0]
+    _, image, mask = load_images("kvasir", "test", "phantom", limit=1)[0]
     inside = mask > 0
     moved, where = perturbations.move_lesion(image, mask, right=20, down=10)
     assert np.array_equal(where, np.pad(inside, ((10, 0), (20, 0)))[: inside.shape[0], : inside.shape[1]])

@@ -23,12 +23,14 @@ needs_nnunet = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def train() -> data.ImageSet:
-    return data.load_images("kvasir", "train", limit=2) + data.load_images("clinicdb", "train", limit=1)
+    return data.load_images("kvasir", "train", "phantom", limit=2) + data.load_images(
+        "clinicdb", "train", "phantom", limit=1
+    )
 
 
 @pytest.fixture(scope="module")
 def raw(train, tmp_path_factory):
-    tests = [data.load_images("etis", "test", limit=2)]
+    tests = [data.load_images("etis", "test", "phantom", limit=2)]
     return run.write_raw(train, tests, tmp_path_factory.mktemp("raw") / "Dataset901_Phantom", size=64)
 
 
@@ -39,7 +41,7 @@ def test_the_raw_layout_is_what_nnunet_reads(raw, train):
     assert described["numTraining"] == 3 and described["file_ending"] == ".png" and described["made_up"] is True
     assert not list(raw.parent.glob(".*.partial"))
     cases = pd.read_csv(raw / "cases.csv", dtype=str)
-    assert list(cases["image"]) == [*train.names, *data.load_images("etis", "test", limit=2).names]
+    assert list(cases["image"]) == [*train.names, *data.load_images("etis", "test", "phantom", limit=2).names]
     for part, dataset in (("Tr", "kvasir+clinicdb"), ("Ts", "etis")):
         listed = cases[cases["part"] == part]
         assert set(listed["dataset"]) == {dataset}
@@ -53,13 +55,13 @@ def test_training_pairs_are_shrunk_together_and_test_labels_keep_their_size(raw,
     assert image.mode == "RGB" and label.mode == "L" and max(image.size) == 64 and label.size == image.size
     assert set(np.unique(label)) == {0, 1}
     assert np.asarray(label).mean() == pytest.approx(train[0].mask.mean(), abs=0.01)
-    sample = data.load_images("etis", "test", limit=2)[1]
+    sample = data.load_images("etis", "test", "phantom", limit=2)[1]
     assert max(Image.open(raw / "imagesTs" / "etis-0001_0000.png").size) == 64
     np.testing.assert_array_equal(Image.open(raw / "labelsTs" / "etis-0001.png"), sample.mask)
 
 
 def test_without_a_size_images_are_written_as_they_are(tmp_path):
-    images = data.load_images("goals", "train", limit=1)
+    images = data.load_images("goals", "train", "phantom", limit=1)
     folder = run.write_raw(images, [], tmp_path / "Dataset902_Layers")
     np.testing.assert_array_equal(Image.open(folder / "imagesTr" / "goals-0000_0000.png"), images[0].image)
     np.testing.assert_array_equal(Image.open(folder / "labelsTr" / "goals-0000.png"), images[0].mask)
@@ -71,7 +73,7 @@ def test_the_layout_is_written_whole_or_not_at_all(train, raw, tmp_path, monkeyp
     for folder, others, message in (
         (tmp_path / "Polyps", [], "for instance Dataset901_Polyps"),
         (raw, [], "is there already"),
-        (tmp_path / "Dataset903_Mixed", [data.load_images("goals", "train", limit=1)], "the same classes"),
+        (tmp_path / "Dataset903_Mixed", [data.load_images("goals", "train", "phantom", limit=1)], "the same classes"),
     ):
         with pytest.raises(InputError, match=message):
             run.write_raw(train, others, folder)

@@ -21,6 +21,6 @@ def test_every_committed_run_is_a_run_of_the_studies():
         keys.setdefault((profile, label), set()).add(path.parent.name)
         assert json.loads(path.read_text())["key"] == path.parent.name
     for (profile, label), committed in keys.items():
-        data = "phantom" if label == "phantom" else "a folder of data sets"
+        data = "a folder of data sets" if label == "real" else label
         known = {run.key for study in STUDIES for run in study_runs(study, profile, data)}
         assert committed - known <= CALIBRATION

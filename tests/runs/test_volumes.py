@@ -20,7 +20,7 @@ from m2s.studies.run import Run
 
 @pytest.fixture(scope="module")
 def volumes() -> data.ImageSet:
-    return data.load_images("hippocampus", "train", limit=3)
+    return data.load_images("hippocampus", "train", "phantom", limit=3)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_scores_by_hand():
 
 def test_images_are_no_volumes_and_the_other_way_round(volumes):
     with pytest.raises(InputError, match="holds images, not volumes"):
-        CropSet(data.load_images("kvasir", "train", limit=1), 32)
+        CropSet(data.load_images("kvasir", "train", "phantom", limit=1), 32)
     with pytest.raises(InputError, match="a TensorSet takes images"):
         data.TensorSet(volumes, 32)
 

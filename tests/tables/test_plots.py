@@ -113,7 +113,7 @@ def gaps():
 
 
 def test_gaps_have_intervals_and_the_papers_gap():
-    fig = plots.draw_gaps({("A", "B"): gaps(), ("A", "C"): pd.DataFrame()}, "mDice", made_up=True)
+    fig = plots.draw_gaps({("A", "B"): gaps(), ("A", "C"): pd.DataFrame()}, "mDice", made_up={"one", "two"})
     assert [ax.get_title() for ax in fig.axes] == ["A − B"]
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["made-up one", "made-up two"]
     ends = [c.get_segments()[0] for c in fig.axes[0].collections]

@@ -72,7 +72,7 @@ def test_without_a_run_nothing_is_ours(tmp_path):
     waiting = cell(table, "M2SNet", "ETIS")
     built = cell(tables.open("videos", "smoke", "phantom", tmp_path).table(), "PNS-Net", "CVC-300-TV")
     assert waiting["status"] == "not run"
-    assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --only 20_polyp_table"
+    assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --data phantom --only 20_polyp_table"
     assert (built["status"], built["reason"]) == ("published only", str(NOT_BUILT))
     real = tables.open("polyps", "full", REAL, tmp_path).table()
     assert cell(real, "MSNet", "ETIS")["reason"].endswith("--profile full --data FOLDER --only 20_polyp_table")

@@ -43,7 +43,7 @@ def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[FilePair | 
     not in ``root``, any other ``InputError`` that it is not whole or lies in a wrong layout.
     """
     if not root.is_dir():
-        raise InputError(f"no such folder: {root}; give the folder that holds the data sets, or 'phantom'")
+        raise InputError(f"no such folder: {root}; give the folder that holds the data sets, or 'sample' or 'phantom'")
     if (folder := prepared.find_folder(entry, root)) is not None:
         return prepared.list_pairs(entry, split, folder)
     if entry.modality == "colonoscopy":
