@@ -42,7 +42,7 @@ format: $(VENV)/.installed  ## format and sort with ruff
 
 lock: $(VENV)/.installed  ## compile requirements.lock from pyproject.toml, keeping the versions it has
 	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra app --extra classroom --extra site --extra dev pyproject.toml -o requirements.lock
+	  --extra test pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment, the caches, the site and the smoke and lab results (full and paper results stay)
 	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .mypy_cache .import_linter_cache m2s.egg-info build

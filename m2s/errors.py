@@ -1,7 +1,8 @@
-"""The two errors that reach a user: bad input (exit code 2) and a run that failed (exit code 1)."""
+"""The errors that reach a user: bad input (exit code 2), a package that is not installed, a run that failed (1)."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -15,6 +16,18 @@ class NotFound(InputError):
 
 class RunError(RuntimeError):
     """A run started well and failed on its way, for instance because its loss became NaN."""
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Raise an InputError if modules of an extra (``pyproject.toml``) are not installed; call it before importing."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise InputError(f"this needs {', '.join(missing)}: {install_extra(extra)}")
+
+
+def install_extra(extra: str) -> str:
+    """What a user types to get an extra."""
+    return f'python -m pip install ".[{extra}]" in the folder of the repository installs it'
 
 
 def unknown(kind: str, name: object, known: Iterable[object]) -> InputError:

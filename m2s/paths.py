@@ -56,8 +56,12 @@ def is_made_up(name: str, data: str | Path) -> bool:
 
 
 def results_root() -> Path:
-    """The folder of all results: the variable ``M2S_RESULTS``, or ``results/`` in the checkout."""
-    return Path(os.environ.get("M2S_RESULTS") or ROOT / "results").resolve()
+    """The folder of all results: the variable ``M2S_RESULTS``, or ``results/`` in the checkout.
+
+    Where the package is installed without its checkout, it is ``results/`` in the current folder.
+    """
+    home = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()
+    return Path(os.environ.get("M2S_RESULTS") or home / "results").resolve()
 
 
 def results_dir(profile: str, data: str | Path) -> Path:

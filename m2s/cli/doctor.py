@@ -3,50 +3,63 @@
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions, requires
 from importlib.util import find_spec
 
-import nbformat
 import psutil
 import torch
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from packaging.requirements import Requirement
 
 from m2s import data as datasets
 from m2s import paths, weights
-from m2s.classroom import archive
 from m2s.cli import estimates
 from m2s.data.sets import CATALOGUE
-from m2s.errors import InputError
+from m2s.errors import InputError, install_extra, some
 from m2s.runs.plan import list_runs
 from m2s.studies import profiles
 
 SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
+EXTRAS = {"notebooks": "the notebooks and the explorer", "reproduce": "m2s reproduce"}
+"""The extras that a user may miss, and what for."""
+TOOLS = {
+    "make": "each of its targets is a command of m2s, python -m m2s reproduce for one",
+    "git": "records of runs lack the commit they were made from",
+}
+"""Programs besides Python, and what their lack means."""
 
 
 def examine(data: str | None = None) -> int:
-    """Print what is found here, and what stands in the way; return 0 if notebooks and reproductions can run, else 1.
+    """Print what is found here, and what stands in the way; return 0 if nothing does, else 1.
 
+    An extra that is not installed is told, and stands in nobody's way: prediction and training need none.
     ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
     """
     data = data or os.environ.get("M2S_DATA")
     problems: list[str] = []
+    packages, extras = _check_packages(problems)
     sections = {
         "machine": _describe_machine(),
-        "packages": _check_packages(problems),
+        "packages": packages,
         "weights": _check_weights(problems),
         "data sets": _describe_data_sets(data),
         "results": _check_results(problems),
-        "class (with these, no notebook needs a network)": _check_class(problems),
+        "class (with these, no notebook needs a network)": (
+            _check_class(problems) if "notebooks" in extras else ["needs the extra notebooks"]
+        ),
         "training time, estimated from one step of M2SNet (notebooks and scoring come on top)": _estimate_profiles(
             data
         ),
     }
     for title, lines in sections.items():
         print(f"{title}\n  " + "\n  ".join(lines), flush=True)
-    ready = "make reproduce" if _is_checkout() else "python -m jupyterlab notebooks"
+    ready = "m2s predict and m2s train"
+    if "notebooks" in extras and (paths.ROOT / "notebooks").exists():
+        ready = "python -m jupyterlab notebooks"
+    if "reproduce" in extras and _is_checkout():
+        ready = "make reproduce" if shutil.which("make") else "python -m m2s reproduce"
     print("\n".join(["problems", *(f"  {problem}" for problem in problems)] if problems else [f"ready: {ready}"]))
     return 1 if problems else 0
 
@@ -57,28 +70,44 @@ def _describe_machine() -> list[str]:
     return [
         f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
         f"{os.cpu_count()} cores, {total:.0f} GiB memory ({free:.0f} free), GPU: {gpu}",
+        *(f"no {tool} here: {instead}" for tool, instead in TOOLS.items() if not shutil.which(tool)),
     ]
 
 
 def read_locked_versions() -> dict[str, str]:
-    """The versions that ``requirements.lock`` pins for this machine, by package name."""
-    lines = (paths.ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    """The versions that ``requirements.lock`` pins for this machine, by package name; none outside of a checkout."""
+    lock = paths.ROOT / "requirements.lock"
+    lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
     pins = [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith((" ", "#"))]
     return {p.name: next(iter(p.specifier)).version for p in pins if p.marker is None or p.marker.evaluate()}
 
 
-def _check_packages(problems: list[str]) -> list[str]:
-    installed, locked = {}, read_locked_versions()
-    for name in locked:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            problems.append(f"{name} is not installed: make test, or uv pip install -r requirements.lock")
-    # A local label (2.15.0+cpu) names a build of the same version.
-    other = {name: v for name, v in installed.items() if v.partition("+")[0] != locked[name].partition("+")[0]}
+def read_requirements() -> dict[str, list[str]]:
+    """The names of the packages that m2s asks for on this machine: always (under ""), and by each of its extras."""
+    wanted: dict[str, list[str]] = {"": []} | {extra: [] for extra in EXTRAS}
+    for one in map(Requirement, requires("m2s") or []):
+        for extra in wanted:
+            if one.marker.evaluate({"extra": extra}) if one.marker else not extra:
+                wanted[extra].append(one.name)
+    return wanted
+
+
+def _check_packages(problems: list[str]) -> tuple[list[str], set[str]]:
+    """Lines about the packages, and the extras that are installed."""
+    installed = {one.name.lower().replace("_", "-"): one.version for one in distributions()}
+    missing = {e: [n for n in names if n.lower() not in installed] for e, names in read_requirements().items()}
+    problems += [f"{name} is not installed: python -m pip install m2s again" for name in missing.pop("")]
     lines = [", ".join(f"{name} {installed[name]}" for name in SHOWN if name in installed)]
-    lines += [f"{name} is {v}, the lock has {locked[name]}" for name, v in other.items()]
-    return lines + ([] if other else [f"all {len(installed)} packages are those of requirements.lock"])
+    for extra, names in missing.items():
+        told = f"without {some(names)}: {install_extra(extra)}" if names else "installed"
+        lines.append(f"extra {extra}, for {EXTRAS[extra]}: {told}")
+    locked = {name: v for name, v in read_locked_versions().items() if name in installed}
+    # A local label (2.15.0+cpu) names a build of the same version.
+    other = [name for name, v in locked.items() if installed[name].partition("+")[0] != v.partition("+")[0]]
+    lines += [f"{name} is {installed[name]}, the lock has {locked[name]}" for name in other]
+    if locked and not other:
+        lines.append(f"all {len(locked)} packages that requirements.lock names are of its versions")
+    return lines, {extra for extra, names in missing.items() if not names}
 
 
 def _check_weights(problems: list[str]) -> list[str]:
@@ -124,6 +153,11 @@ def _check_results(problems: list[str]) -> list[str]:
 
 def _check_class(problems: list[str]) -> list[str]:
     """What a teacher asks before class: the notebooks' packages, their kernel, and the networks that they show."""
+    import nbformat
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    from m2s.classroom import archive
+
     notebooks = sorted((paths.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     cells = [cell for path in notebooks for cell in nbformat.read(path, as_version=4).cells]
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from m2s import paths
 from m2s.cli import estimates
-from m2s.errors import InputError, RunError, unknown
+from m2s.errors import InputError, RunError, require_extra, unknown
 from m2s.runs.plan import list_runs, notebook_runs
 from m2s.runs.store import load_record
 
@@ -76,6 +76,7 @@ def reproduce(
     ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. ``dry_run`` prints
     what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks.
     """
+    require_extra("reproduce", "snakemake", "papermill")
     notebooks = (notebooks or paths.ROOT / "notebooks").resolve()
     data = paths.resolve_data(data)
     cores = cores or _count_cores()

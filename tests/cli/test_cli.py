@@ -217,13 +217,18 @@ def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
     from m2s.cli import doctor
 
     monkeypatch.setattr(estimates, "measure_seconds_per_image", lambda run: 0.1)
-    monkeypatch.setattr(doctor, "read_locked_versions", lambda: {"torch": "1.0", "no-such-package": "2.0"})
+    monkeypatch.setattr(doctor, "read_locked_versions", lambda: {"torch": "1.0", "of-no-interest": "2.0"})
+    wanted = {"": ["torch", "no-such-package"], "notebooks": ["jupyterlab"], "reproduce": ["no-such-snake"]}
+    monkeypatch.setattr(doctor, "read_requirements", lambda: wanted)
     (tmp_path / "a file").touch()
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path / "a file"))
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "the lock has 1.0" in out
     problems = out.split("problems\n")[1]
+    assert "extra notebooks, for the notebooks and the explorer: installed" in out
+    assert 'extra reproduce, for m2s reproduce: without no-such-snake: python -m pip install ".[reproduce]"' in out
+    assert "of-no-interest" not in out and "no-such-snake" not in problems
     assert "no-such-package is not installed" in problems and "cannot write to the results folder" in problems
 
 
@@ -241,3 +246,21 @@ def test_the_module_runs_as_a_program():
 def test_help_answers_without_loading_torch():
     code = "import sys, m2s.cli.main as m; m.build_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_doctor_knows_the_extras_and_a_system_without_make(capsys, monkeypatch):
+    from m2s.cli import doctor
+
+    lines = [
+        "torch>=2",
+        'jupyterlab; extra == "notebooks"',
+        'm2s[notebooks]; extra == "reproduce"',
+        'x; python_version<"3"',
+    ]
+    monkeypatch.setattr(doctor, "requires", lambda name: lines)
+    assert doctor.read_requirements() == {"": ["torch"], "notebooks": ["jupyterlab"], "reproduce": ["m2s"]}
+    monkeypatch.setattr(estimates, "measure_seconds_per_image", lambda run: 0.1)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "no make here: each of its targets is a command of m2s" in out and "ready: python -m m2s reproduce\n" in out
