@@ -9,7 +9,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lab explore student site format lock clean
+.PHONY: help reproduce test lab explore student site executed format lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ student: $(VENV)/.installed  ## build/: notebooks without solutions, and an arch
 
 site: $(VENV)/.installed  ## build/site/index.html, a site of what was executed, without network: PROFILE=lab DATA=sample
 	$(PY) docs/build.py --profile $(PROFILE) --data "$(DATA)"
+
+executed: reproduce  ## docs/executed: the notebooks as executed, small, to be read on the web
+	$(PY) docs/executed.py --profile $(PROFILE) --data "$(DATA)"
 
 format: $(VENV)/.installed  ## format and sort with ruff
 	$(PY) -m ruff check --fix --exit-zero .

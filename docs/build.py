@@ -15,17 +15,17 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_output
+from nbformat.v4 import new_markdown_cell
+from pages import describe_execution, format_binder_link, list_sources, move_links, read_executed
 
 import m2s
+from m2s.classroom.copies import make_student_copy
 from m2s.cli.main import guarded
 from m2s.errors import InputError, RunError
-from m2s.paths import ROOT, data_label, describe_data, results_dir
+from m2s.paths import ROOT, data_label, results_dir
 from m2s.studies.profiles import find_profile
 
 DOCS = Path(__file__).parent
-WIDGET = "application/vnd.jupyter.widget-view+json"
-NO_WIDGET = "*Here stands a widget, live in JupyterLab (`make explore`); this page has the same as still pictures.*"
 
 GROUPS = {
     "Start and units": "0",
@@ -140,10 +140,13 @@ def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> li
     if not paths:
         raise InputError(f"no notebooks in {notebooks}")
     (source / "notebooks").mkdir()
+    (source / "download" / "student").mkdir(parents=True)
     executed = []
     for path in paths:
         notebook, done = prepare_notebook(path, profile, data)
         nbformat.write(notebook, source / "notebooks" / path.name)
+        shutil.copy(path, source / "download")
+        nbformat.write(make_student_copy(nbformat.read(path, as_version=4)), source / "download/student" / path.name)
         executed.append(done)
     for title, digit in GROUPS.items():
         add_pages(source / "notebooks.md", [f"notebooks/{path.stem}" for path in paths if path.stem[0] == digit], title)
@@ -151,66 +154,32 @@ def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> li
 
 
 def prepare_notebook(path: Path, profile: str, data: str) -> tuple[NotebookNode, bool]:
-    """The executed copy of a notebook, or its source where there is none, with a note below its title that says which.
+    """A notebook as executed, or its source where it was not, with a note below its title that says which.
 
-    Widgets are replaced by a line, cells with a solution are folded, and the folder of the data is not named.
+    What ``make reproduce`` executed with this profile and data comes first, then the copy in ``docs/executed``. Cells
+    with a solution are folded. The note has the links to download the notebook, with and without solutions.
     """
     source = nbformat.read(path, as_version=4)
     executed = read_executed(results_dir(profile, data) / "notebooks" / path.name)
-    folder = data_label(data) == "real"
-    again = f"`make reproduce PROFILE={profile} DATA={'FOLDER' if folder else data}`"
+    if executed is None and (executed := read_executed(DOCS / "executed" / path.name)):
+        move_links(executed, "../../", "../")
+    again = f"`make reproduce PROFILE={profile} DATA={'FOLDER' if data_label(data) == 'real' else data}`"
     if executed is None:
         title, note = "Not executed here", f"This page shows the source without results. {again} executes it."
     else:
-        run = executed.metadata.papermill
-        title = f"Executed with profile {profile} on {describe_data(data)}"
-        note = f"On {run.end_time[:10]}, in {run.duration:.0f} seconds."
+        title, note = describe_execution(executed)
         if list_sources(executed) != list_sources(source):
             note += f" The notebook has changed since: {again} executes it again."
-        if folder:
-            hide_folder(executed, run.parameters.data)
     notebook = executed or source
-    for record in ("papermill", "widgets"):
-        notebook.metadata.pop(record, None)
     for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [replace_widget(output) for output in cell.outputs]
-            if "### BEGIN SOLUTION" in cell.source:
-                cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
-    notebook.cells.insert(1, new_markdown_cell(f":::{{admonition}} {title}\n{note}\n:::"))
+        if "### BEGIN SOLUTION" in cell.source:
+            cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
+    links = f"{{download}}`Download the notebook <../download/{path.name}>`, "
+    links += f"{{download}}`without the solutions <../download/student/{path.name}>`"
+    binder = format_binder_link(path.stem)
+    links += f", [open it on Binder]({binder})" * bool(binder)
+    notebook.cells.insert(1, new_markdown_cell(f":::{{admonition}} {title}\n{note}\n\n{links}\n:::"))
     return notebook, executed is not None
-
-
-def read_executed(path: Path) -> NotebookNode | None:
-    """The executed notebook at ``path``; ``None`` if there is none, or if its execution failed or is still going on."""
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError):
-        return None
-    run = notebook.metadata.get("papermill", {})
-    return notebook if run.get("end_time") and not run.get("exception") else None
-
-
-def hide_folder(notebook: NotebookNode, folder: str) -> None:
-    """Write FOLDER wherever a notebook's code and printed results name the folder of the data."""
-    for cell in notebook.cells:
-        cell.source = cell.source.replace(folder, "FOLDER")
-        for output in cell.get("outputs", []):
-            for texts in (output, output.get("data", {})):
-                for kind in texts.keys() & {"text", "text/plain", "text/html", "text/markdown"}:
-                    texts[kind] = texts[kind].replace(folder, "FOLDER")
-
-
-def list_sources(notebook: NotebookNode) -> list[str]:
-    """The text of all cells, less the parameters that were put in for an execution."""
-    return [cell.source for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-
-
-def replace_widget(output: NotebookNode) -> NotebookNode:
-    """The output itself, or a line in its place if it is the view of a widget: that needs a kernel."""
-    if WIDGET in output.get("data", {}):
-        return new_output("display_data", {"text/markdown": NO_WIDGET})
-    return output
 
 
 def write_library(source: Path, floors: dict[str, list[str]]) -> None:

@@ -8,7 +8,7 @@ project = "m2s"
 author = "the m2s authors"
 release = metadata.version("m2s")
 
-exclude_patterns = ["README.md"]  # it is in the page index
+exclude_patterns = ["README.md", "download"]  # README is in the page index; notebooks to download are no pages
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",

@@ -26,7 +26,9 @@ def docs():
     """``docs/build.py``, which is a script and no part of the package."""
     spec = spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        spec.loader.exec_module(module)
     return module
 
 
@@ -38,7 +40,8 @@ def notebook(*cells):
 
 def executed(source, folder: str, widget: bool = False):
     """A copy of ``source`` as papermill leaves it, with made-up outputs."""
-    run = {"end_time": "2026-11-21T10:00:00", "duration": 7.4, "exception": None, "parameters": {"data": folder}}
+    run = {"end_time": "2026-11-21T10:00:00", "duration": 7.4, "exception": None}
+    run["parameters"] = {"profile": "full" if "/" in folder else "smoke", "data": folder}
     copy = nbformat.from_dict(source | {"metadata": source.metadata | {"papermill": run, "widgets": {}}})
     parameters = new_code_cell(f'data = "{folder}"', metadata={"tags": ["injected-parameters"]})
     copy.cells = [cell.copy() for cell in source.cells]
@@ -98,6 +101,23 @@ def test_a_page_says_how_it_was_executed_or_that_it_was_not(site):
     assert "Executed with profile smoke on made-up images" in tiny and "On 2026-11-21, in 7 seconds." in tiny
     assert "changed since" not in tiny and "Not executed" not in tiny
     assert "Not executed here" in other and "make reproduce PROFILE=smoke DATA=phantom executes it" in other
+
+
+def test_a_page_has_the_notebook_to_download_with_and_without_solutions(site):
+    page = (site / "notebooks" / "00_tiny.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="\.\./(_downloads/[^"]+/00_tiny\.ipynb)"', page)
+    solved, open_ = ((site / link).read_text(encoding="utf-8") for link in links)
+    assert "answer = 42" in solved and "answer = 42" not in open_ and "NotImplementedError" in open_
+    assert "mybinder" not in page  # no address of the repository is set
+
+
+def test_a_notebook_that_was_not_executed_here_is_shown_as_in_docs_executed(docs, tmp_path, monkeypatch):
+    monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
+    path = ROOT / "notebooks" / "04_metrics.ipynb"
+    shown, was_executed = docs.prepare_notebook(path, "full", "/home/me/polyps")
+    assert was_executed and "Executed with profile lab on" in shown.cells[1].source
+    assert any(cell.get("outputs") for cell in shown.cells)
+    assert "](../../" not in "".join(cell.source for cell in shown.cells)
 
 
 def test_a_widget_leaves_a_line_and_no_placeholder(site):
