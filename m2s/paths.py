@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 SAMPLES = {"kvasir": ROOT / "samples", "hippocampus": ROOT / "samples"}
-"""The data sets of which real images come with the repository, and the folder that holds them."""
+"""The data sets of which real images come with the repository, and the folder that holds them.
+
+:meta hide-value:
+"""
 
 
 def data_label(data: str | Path) -> str:
