@@ -1,6 +1,7 @@
 """The errors that reach a user: bad input (exit code 2), a package that is not installed, a run that failed (1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,7 +47,20 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> InputError:
 def unreadable(path: Path, error: Exception) -> InputError:
     """The error for a file that a decoder could not read, with the first line of what it says."""
     reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, OSError) and error.errno:  # no such file, a folder, no permission: nothing to fetch
+        return InputError(f"cannot read {path}: {reason}")
+    if isinstance(error, MemoryError) or type(error).__name__ == "DecompressionBombError":
+        return InputError(f"cannot read {path}: the picture or volume is too large ({reason}); make it smaller")
     return InputError(f"cannot read {path}: {reason}; fetch it again")
+
+
+@contextmanager
+def told_where(path: Path) -> Iterator[None]:
+    """What the system refuses below ``path``, for instance a folder without permission, becomes an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(error.filename or path, error) from error
 
 
 def some(names: list[str]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from m2s.data.disk import layouts
 from m2s.data.imageset import ImageSet, short_hash
 from m2s.data.sets import find_set
-from m2s.errors import InputError, unknown
+from m2s.errors import InputError, told_where, unknown
 from m2s.paths import image_root
 
 
@@ -40,10 +40,13 @@ def load_images(
         from m2s.data.made_up import make_phantoms
 
         return make_phantoms(entry, split, limit, seed)
-    pairs, source = layouts.find_pairs(entry, split, Path(root).expanduser())
+    root = Path(root).expanduser()
+    with told_where(root):
+        pairs, source = layouts.find_pairs(entry, split, root)
     if limit is not None and limit < len(pairs):
         order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
         pairs = [pairs[i] for i in sorted(order[:limit])]
-    sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
+    with told_where(root):  # also of a link that leads nowhere
+        sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
     fingerprint = short_hash(name, *sizes)
     return ImageSet(name, entry.title, split, source, made_up=False, fingerprint=fingerprint, items=tuple(pairs))

@@ -63,20 +63,27 @@ def curves(prediction: np.ndarray, mask: np.ndarray) -> pd.DataFrame:
 def evaluate(cases: Iterable[tuple[str, np.ndarray, np.ndarray]], convention: str = "released") -> pd.DataFrame:
     """One row per case (name, prediction, mask): its name and its ``score``; an error names the case as well.
 
+    Under "released" and "pranet" ``table.attrs["stretched"]`` counts the maps that are above 0.5 nowhere, and are
+    stretched to 0 … 1 all the same, so that a faint answer scores as a sure one.
+
     Under "pranet" Em is taken at one threshold for all cases, the one with the largest mean over them, as PraNet's
     script does. The mean of each image's own largest Em is higher.
     """
-    rows, em = [], []
+    rows, em, stretched = [], [], 0
     for name, prediction, mask in cases:
         try:
             rows.append({"name": name} | score(prediction, mask, convention))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
+        if convention in ("released", "pranet"):
+            p, _ = check_pair(prediction, mask)
+            stretched += bool(p.min() < p.max() <= 0.5)
         if convention == "pranet":
             em.append(curves(prediction, mask)["Em"].to_numpy())
     table = pd.DataFrame(rows)
     if em:
         table["Em"] = np.stack(em)[:, np.mean(em, axis=0).argmax()]
+    table.attrs["stretched"] = stretched
     return table
 
 
@@ -86,10 +93,16 @@ def summary(table: pd.DataFrame) -> pd.Series:
 
 
 def report(table: pd.DataFrame) -> str:
-    """The summary as a small aligned table: n, then every metric to three digits."""
+    """The summary as a small aligned table: n, then every metric to three digits; below it, how many were stretched."""
     columns = [("n", str(len(table))), *((name, f"{value:.3f}") for name, value in summary(table).items())]
     aligned = [[cell.rjust(max(map(len, column))) for cell in column] for column in columns]
-    return "\n".join(map("  ".join, zip(*aligned, strict=True)))
+    lines = list(map("  ".join, zip(*aligned, strict=True)))
+    if stretched := table.attrs.get("stretched"):
+        lines.append(
+            f"{stretched} of {len(table)} maps are above 0.5 nowhere; they were stretched to 0 … 1 before scoring, as "
+            "the papers' script does ('lgmsnet' and 'monai' stretch nothing)"
+        )
+    return "\n".join(lines)
 
 
 def _released(p: np.ndarray, g: np.ndarray) -> dict[str, float]:

@@ -7,8 +7,8 @@ import pandas as pd
 from PIL import Image
 
 from m2s.data.disk.folders import list_files
-from m2s.data.disk.images import EXTENSIONS, read_mask, read_values
-from m2s.errors import InputError, some, unknown
+from m2s.data.disk.images import EXTENSIONS, read_map_and_mask
+from m2s.errors import InputError, some, told_where, unknown
 from m2s.metrics.conventions import CONVENTIONS, evaluate
 
 
@@ -17,8 +17,8 @@ def evaluate_folders(
 ) -> pd.DataFrame:
     """``evaluate`` for a folder of prediction maps and a folder of masks, paired by file name without extension.
 
-    Predictions are resized (bilinear) to their mask's size, masks are cut at 127 of 255 (or are 0 and 1 already). With
-    ``partial`` only the images that have both are scored, where some masks have no prediction.
+    Predictions are resized (bilinear) to their mask's size. With ``partial`` only the images that have both are scored,
+    where some masks have no prediction.
 
     Raises:
         InputError: no such folder, no images, names that do not pair, a file that is not an image, an unknown
@@ -38,9 +38,9 @@ def evaluate_folders(
 
     def read_cases():
         for name, path in predicted.items():
-            mask, grey = read_mask(true[name]), _read_map(path)
-            highest.append(grey.max())
-            yield name, _resize_map(grey, mask.shape), mask
+            values, mask = read_map_and_mask(path, true[name])
+            highest.append(values.max() if values.dtype == np.uint8 else 255)
+            yield name, _resize_map(values, mask.shape), mask
 
     table = evaluate(read_cases(), convention)
     if max(highest) == 1:
@@ -51,23 +51,18 @@ def evaluate_folders(
 def _list_images(folder: Path, content: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"no such folder of {content}: {folder}")
-    if not (files := list_files(folder)):
+    with told_where(folder):
+        files = list_files(folder)
+    if not files:
         raise InputError(f"no images in the folder of {content} {folder}: expected {', '.join(EXTENSIONS)} files")
     return files
 
 
-def _read_map(path: Path) -> np.ndarray:
-    """A prediction map, uint8 (H, W)."""
-    values = read_values(path)
-    if values.dtype != np.uint8:
-        raise InputError(f"{path} has more than 8 bits a pixel: write predictions as 8-bit grey, 255 for probability 1")
-    return values if values.ndim == 2 else np.asarray(Image.fromarray(values[..., :3]).convert("L"))
-
-
-def _resize_map(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A map of another size as probabilities, float32 of ``shape``; one of that size as it is."""
-    if grey.shape == shape:
-        return grey
+    if values.shape == shape:
+        return values
     height, width = shape
-    p = Image.fromarray(grey.astype(np.float32) / 255)  # as float, so that resizing does not round to 8 bits
+    scale = 255 if values.dtype == np.uint8 else 1
+    p = Image.fromarray(values.astype(np.float32) / scale)  # as float, so that resizing does not round to 8 bits
     return np.asarray(p.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)

@@ -138,7 +138,7 @@ def test_grey_levels_of_goals_and_indices_of_prepared_masks(tmp_path):
     Image.fromarray(np.array([[0, 1, 2, 3]], np.uint8)).save(tmp_path / "m.png")
     assert data.read_mask(tmp_path / "m.png", 3).tolist() == [[0, 1, 2, 3]]
     assert message(data.read_mask, tmp_path / "m.png", 2) == (
-        f"{tmp_path / 'm.png'} holds the value 3, but the classes are 0 to 2; prepare the set again"
+        f"{tmp_path / 'm.png'} holds the value 3, but the classes are 0 to 2"
     )
 
 
@@ -152,17 +152,18 @@ def test_several_masks_are_merged_and_each_must_fit(tmp_path):
     assert message(FilePair("a", image, (one, small)).read) == f"{small} is 8×3 pixels, but its image {image} is 8×6"
 
 
-def test_exif_orientation_counts_only_where_the_mask_asks_for_it(tmp_path):
+def test_exif_orientation_turns_image_and_mask_alike(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / "1.png", exif=exif)
     Image.fromarray(HALF).save(tmp_path / "stored.png")
+    Image.fromarray(HALF).save(tmp_path / "tagged.png", exif=exif)
     Image.fromarray(np.rot90(HALF, -1).copy()).save(tmp_path / "turned.png")
-    assert np.array_equal(data.read_image(tmp_path / "1.png"), pixels)
-    assert np.array_equal(FilePair("1", tmp_path / "1.png", (tmp_path / "stored.png",)).read()[0], pixels)
-    image, mask = FilePair("1", tmp_path / "1.png", (tmp_path / "turned.png",)).read()
-    assert np.array_equal(image, np.rot90(pixels, -1)) and np.array_equal(mask, np.rot90(HALF, -1))
+    assert np.array_equal(data.read_image(tmp_path / "1.png"), np.rot90(pixels, -1))
+    for mask in ("stored.png", "tagged.png", "turned.png"):
+        image, read = FilePair("1", tmp_path / "1.png", (tmp_path / mask,)).read()
+        assert np.array_equal(image, np.rot90(pixels, -1)) and np.array_equal(read, np.rot90(HALF, -1)), mask
 
 
 VOXELS = np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32)  # x, y, z in RAS+

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from m2s.data.disk.numbers import check_finite
 from m2s.errors import InputError, unreadable
 
 EXTENSION = ".dcm"
@@ -52,6 +53,7 @@ def read_dicom(file: str | Path | BinaryIO) -> np.ndarray:
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file
         raise unreadable(Path(name), error) from error
+    check_finite(values, name)
     centre, width = (_first(dataset.get(tag)) for tag in ("WindowCenter", "WindowWidth"))
     if centre is not None and width is not None and width > 1:
         grey = _scale(values, centre - width / 2, centre + width / 2 - 1)  # PS3.3 C.11.2.1.2, a linear window

@@ -1,6 +1,7 @@
 """Look into folders: which hold images, which hold masks, and which file belongs to which."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ MASK_NAME = re.compile(r"_(?:mask|segmentation|lesion)(?:_\d+)?$")
 
 
 def plain_name(name: str) -> str:
-    """A folder's name without capitals, spaces, hyphens and underscores."""
-    return re.sub(r"[-_ ]", "", name.lower())
+    """A folder's name without capitals, spaces, hyphens and underscores, in Unicode's composed form."""
+    return re.sub(r"[-_ ]", "", unicodedata.normalize("NFC", name).lower())
 
 
 def is_visible(path: Path) -> bool:
@@ -69,6 +70,8 @@ def find_image_and_mask_folder(entry: DataSet, folder: Path, depth: int = 0) -> 
 def list_files(folder: Path, extensions: tuple[str, ...] = EXTENSIONS, prefix: str = "") -> dict[str, Path]:
     """The files of a folder by their name without extension, and without ``prefix`` (a regular expression).
 
+    Names are in Unicode's composed form, whatever form the disk keeps (macOS's tools write "é" as "e" and an accent).
+
     Raises:
         InputError: two files have one name.
     """
@@ -77,7 +80,7 @@ def list_files(folder: Path, extensions: tuple[str, ...] = EXTENSIONS, prefix: s
         extension = next((e for e in extensions if path.name.lower().endswith(e)), None)
         if extension is None or not is_visible(path):
             continue
-        name = re.sub(f"^{prefix}", "", path.name[: -len(extension)])
+        name = unicodedata.normalize("NFC", re.sub(f"^{prefix}", "", path.name[: -len(extension)]))
         if name in files:
             raise InputError(f"two files for the name '{name}' in {folder}: {files[name].name} and {path.name}")
         files[name] = path

@@ -1,79 +1,93 @@
-"""Read one image and its mask from files: JPEG, PNG, BMP, TIFF and DICOM, always as uint8.
+"""Read images, masks and prediction maps from picture files: what the values of :mod:`m2s.data.disk.pictures` mean.
 
-Pixels are taken as they are stored: a camera's note that the picture should be turned (EXIF) counts only where the mask
-has the size of the turned picture and not of the stored one.
+All stand upright: a tag of the camera that turns the picture (EXIF orientation) is followed, for image, mask and map.
 """
 
 from dataclasses import dataclass
-from io import SEEK_END, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import tifffile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from m2s.data.disk import dicom
-from m2s.errors import InputError, unreadable
+from m2s.data.disk.masks import Color, find_foreground, look_up_colors
+from m2s.data.disk.numbers import to_indices
+from m2s.data.disk.pictures import Picture, align, read_picture
+from m2s.errors import InputError
 from m2s.paths import MARK
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", dicom.EXTENSION)
-Color = tuple[int, int, int]
 
 
-def read_values(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray:
-    """What a picture file holds: (H, W) or (H, W, 3 or 4), of the file's own number type; palettes are looked up.
+def read_image(file: str | Path | BinaryIO) -> np.ndarray:
+    """An image as RGB, uint8 (H, W, 3), at its own size; transparency is dropped, grey becomes three equal channels.
 
-    ``file`` is a path, or an open file with a ``name``; ``upright`` turns the picture as its EXIF note says.
+    Images of more than 8 bits are scaled by their own range, from the lowest value (0) to the highest (255): Pillow's
+    own conversion would clip a 16-bit image at 255, which is white nearly everywhere. (Of a 16-bit PNG in colour the
+    upper byte is read.) ``file`` is a path, or an open file with a ``name``.
     """
-    if isinstance(file, str | Path):
-        try:
-            with open(file, "rb") as opened:
-                return read_values(opened, upright)
-        except OSError as error:
-            raise unreadable(file, error) from error
-    try:
-        if not file.seek(0, SEEK_END):
-            raise InputError(f"cannot read {file.name}: the file is empty; fetch it again")
-        file.seek(0)
-        try:
-            picture = Image.open(file)
-        except UnidentifiedImageError:
-            # ClinicDB's own TIFF files are of a kind that Pillow does not know; tifffile does.
-            if Path(file.name).suffix.lower() not in {".tif", ".tiff"}:
-                raise
-            return _read_tiff(file)
-        if picture.format == "TIFF" and picture.mode != "L" and 16 in picture.tag_v2.get(258, ()) and not upright:
-            return _read_tiff(file)  # of 16-bit colour Pillow keeps the upper byte only
-        picture.load()
-        picture = ImageOps.exif_transpose(picture) if upright else picture
-        if picture.mode in {"P", "PA"}:
-            transparent = picture.mode == "PA" or "transparency" in picture.info
-            picture = picture.convert("RGBA" if transparent else "RGB")
-        elif picture.mode in {"1", "LA", "La"}:
-            picture = picture.convert("L")
-        elif picture.mode not in {"L", "RGB", "RGBA", "F"} and not picture.mode.startswith("I"):
-            picture = picture.convert("RGB")
-        return np.asarray(picture)
-    except UnidentifiedImageError:
-        raise InputError(f"cannot read {file.name}: this is not an image; fetch it again") from None
-    except InputError:
-        raise
-    except Exception as error:  # decoders raise nearly anything for a broken file: SyntaxError, struct.error, …
-        raise unreadable(file.name, error) from error
+    return _to_rgb(read_picture(file))
 
 
-def _read_tiff(file: BinaryIO) -> np.ndarray:
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
-        series = tiff.series[0]
-        values, axes = series.asarray(), series.axes
-    if axes == "SYX" and values.shape[0] in {3, 4}:  # one plane for each colour
-        return np.moveaxis(values, 0, -1)
-    if values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in {3, 4}):
-        return values
-    raise InputError(f"cannot read {file.name}: it holds {values.ndim} dimensions ({axes}), not one picture")
+def _to_rgb(picture: Picture) -> np.ndarray:
+    values = picture.values
+    if values.dtype != np.uint8:
+        wide = values.astype(np.float64)
+        low, high = wide.min(), wide.max()
+        values = np.round((wide - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    return np.repeat(values[..., None], 3, 2) if values.ndim == 2 else np.ascontiguousarray(values)
+
+
+def read_mask(path: str | Path, classes: int = 1, colors: tuple[Color, ...] = ()) -> np.ndarray:
+    """A mask as uint8 (H, W) of class indices, 0 to ``classes``; 0 is the background.
+
+    One class: :func:`m2s.data.disk.masks.find_foreground` says what is foreground. Several: with ``colors`` (of class
+    0, 1, …) each pixel must have one of these; without, the file holds the indices themselves. Whatever else a file
+    holds is an ``InputError``.
+    """
+    return _to_classes(read_picture(path), classes, colors)
+
+
+def _to_classes(picture: Picture, classes: int, colors: tuple[Color, ...]) -> np.ndarray:
+    if colors:
+        return look_up_colors(picture, colors)
+    if classes == 1:
+        return find_foreground(picture).astype(np.uint8)
+    values = picture.values
+    if values.ndim == 3 and (values != values[..., :1]).any():
+        raise InputError(f"{picture.name} is coloured; a mask of {classes} classes holds their indices, as grey")
+    return to_indices(values if values.ndim == 2 else values[..., 0], classes, picture.name)
+
+
+def read_map_and_mask(map_path: str | Path, mask_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """A prediction map and the mask of one class that it lies on, each at its own size.
+
+    The map is uint8 (h, w), 255 for probability 1, or float (h, w) in [0, 1]; the mask is uint8 (H, W).
+
+    Raises:
+        InputError: a map in colour, of other numbers, or of the mask's size with width and height exchanged.
+    """
+    mask = read_picture(mask_path)
+    picture = align(mask, read_picture(map_path))
+    (height, width), values = mask.shape, picture.values
+    if values.ndim == 3:
+        if np.ptp(values, axis=-1).max() > 2:
+            raise InputError(f"{map_path} is coloured: write a prediction map in grey, 255 for probability 1")
+        values = values[..., 0]
+    if values.dtype.kind == "f":
+        if values.min() < 0 or values.max() > 1:
+            low, high = values.min(), values.max()
+            raise InputError(f"{map_path} holds {low:g} to {high:g}: probabilities are between 0 and 1")
+    elif values.dtype != np.uint8:
+        raise InputError(
+            f"{map_path} has more than 8 bits a pixel: write predictions as 8-bit grey, 255 for probability 1"
+        )
+    if picture.shape == (width, height) != mask.shape:
+        raise InputError(f"{map_path} is {height}×{width} pixels, but its mask {mask_path} is {width}×{height}")
+    return values, find_foreground(mask).astype(np.uint8)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -82,66 +96,6 @@ def encode_png(pixels: np.ndarray) -> bytes:
     note.add_text("Comment", MARK)
     Image.fromarray(pixels).save(stream, "PNG", pnginfo=note)
     return stream.getvalue()
-
-
-def read_image(file: str | Path | BinaryIO, upright: bool = False) -> np.ndarray:
-    """An image as RGB, uint8 (H, W, 3), at its own size; transparency is dropped, grey becomes three equal channels.
-
-    Images of more than 8 bits are scaled by their own range, from the lowest value (0) to the highest (255): Pillow's
-    own conversion would clip a 16-bit image at 255, which is white nearly everywhere. (Of a 16-bit PNG in colour the
-    upper byte is read.) The arguments are those of :func:`read_values`.
-    """
-    if dicom.is_dicom(file):
-        return dicom.read_dicom(file)
-    values = read_values(file, upright)
-    if values.dtype != np.uint8:
-        wide = np.nan_to_num(values.astype(np.float64))
-        low, high = wide.min(), wide.max()
-        values = np.round((wide - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
-    return np.repeat(values[..., None], 3, 2) if values.ndim == 2 else np.ascontiguousarray(values[..., :3])
-
-
-def read_mask(path: str | Path, classes: int = 1, colors: tuple[Color, ...] = ()) -> np.ndarray:
-    """A mask as uint8 (H, W) of class indices, 0 to ``classes``; 0 is the background.
-
-    One class: anything above 127 (of 255; half, where a file has 16 bits) is foreground, because Kvasir-SEG's masks are
-    JPEG files, with values 0–5 and 250–255, and some of ClinicDB's have grey edges. Of a coloured mask the brightest
-    channel counts, and what is transparent is background. A mask that holds only 0 and 1 is taken as it is.
-
-    Several classes: with ``colors`` (of class 0, 1, …) each pixel must have one of these; without, the file holds the
-    indices themselves. Another colour or index is an ``InputError``.
-    """
-    values = read_values(path)
-    if colors:
-        return _look_up_colors(path, values, colors)
-    if values.ndim == 3:
-        visible = values[..., 3] > 127 if values.shape[-1] == 4 else True
-        values = values[..., :3].max(-1) * visible
-    highest = values.max()
-    if classes == 1:
-        half = 0 if highest <= 1 else 127 if highest <= 255 else 32767
-        return (values > half).astype(np.uint8)
-    if highest > classes or values.min() < 0:
-        wrong = highest if highest > classes else values.min()
-        raise InputError(f"{path} holds the value {wrong}, but the classes are 0 to {classes}; prepare the set again")
-    return values.astype(np.uint8)
-
-
-def _look_up_colors(path: str | Path, values: np.ndarray, colors: tuple[Color, ...]) -> np.ndarray:
-    if values.dtype != np.uint8:
-        raise InputError(f"{path} holds {values.dtype} values, not a colour or a grey of 8 bits for each class")
-    rgb = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values[..., :3]
-    code = rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-    mask = np.full(code.shape, 255, np.uint8)
-    for index, (r, g, b) in enumerate(colors):
-        mask[code == (r << 16 | g << 8 | b)] = index
-    if (unknown := mask == 255).any():
-        r, g, b = rgb[unknown][0]
-        raise InputError(
-            f"{path} holds the colour ({r}, {g}, {b}) in {unknown.sum()} pixels, which stands for no class; "
-            f"known: {', '.join(map(str, colors))}"
-        )
-    return mask
 
 
 @dataclass(frozen=True)
@@ -158,13 +112,12 @@ class FilePair:
     """Colours of class 0, 1, … in the mask file; () for a mask of one class, or of indices."""
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (H, W, 3) and mask uint8 (H, W) of one size."""
-        image = read_image(self.image)
-        masks = [read_mask(path, self.classes, self.colors) for path in self.masks]
-        if image.shape[0] != image.shape[1] and masks[0].shape == image.shape[1::-1]:
-            image = read_image(self.image, upright=True)
-        for path, mask in zip(self.masks, masks, strict=True):
-            if image.shape[:2] != mask.shape:
-                (h, w), (mh, mw) = image.shape[:2], mask.shape
+        """Image uint8 (H, W, 3) and mask uint8 (H, W) of one size, upright."""
+        picture = read_picture(self.image)
+        image, masks = _to_rgb(picture), []
+        for path in self.masks:
+            masks.append(_to_classes(align(picture, read_picture(path)), self.classes, self.colors))
+            if image.shape[:2] != masks[-1].shape:
+                (h, w), (mh, mw) = image.shape[:2], masks[-1].shape
                 raise InputError(f"{path} is {mw}×{mh} pixels, but its image {self.image} is {w}×{h}")
         return image, np.maximum.reduce(masks)

@@ -1,5 +1,6 @@
 """Find the images and masks of a data set below a folder, in every layout in which people keep it."""
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -173,7 +174,9 @@ def _find_split_folders(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
 
 def _pair_clips(entry: DataSet, images: Path, masks: Path) -> dict[str, FilePair]:
     """The pairs of two folders, or of the clips in them: then the name of the clip comes before that of the frame."""
-    clips, mask_clips = ({f.name: f for f in list_folders(folder).values()} for folder in (images, masks))
+    clips, mask_clips = (
+        {unicodedata.normalize("NFC", f.name): f for f in list_folders(folder).values()} for folder in (images, masks)
+    )
     if not clips:
         return pair_files(entry, images, masks)
     if lonely := sorted(clips.keys() ^ mask_clips.keys()):

@@ -1,14 +1,13 @@
 """Read volumes and their masks from NIfTI files, always in one orientation."""
 
 import gzip
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
+from m2s.data.disk.numbers import check_finite, to_indices
 from m2s.errors import InputError, unreadable
 from m2s.paths import MARK
 
@@ -22,14 +21,19 @@ def _load_canonical(path: Path) -> nib.nifti1.Nifti1Image:
             raise InputError(f"cannot read {path}: the file is empty; fetch it again")
         volume = nib.as_closest_canonical(nib.load(path))
         shape = volume.shape
+        if not all(np.isfinite(volume.affine).ravel()) or not all(volume.header.get_zooms()[:3]):
+            raise InputError(f"{path} does not say where its voxels lie: its header has spacings of 0 or NaN")
         if len(shape) != 3 and not (len(shape) == 4 and shape[3] == 1):
             raise InputError(f"{path} has {len(shape)} dimensions {shape}; a volume has three")
-        volume.get_fdata(dtype=np.float32)  # decoded here, so that a broken file is one error
-        return volume
+        if volume.get_data_dtype().kind not in "biuf":
+            raise InputError(f"{path} holds {volume.get_data_dtype()} values (colours or complex numbers), not numbers")
+        values = volume.get_fdata(dtype=np.float32)  # decoded here, so that a broken file is one error
     except InputError:
         raise
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    except Exception as error:  # decoders raise nearly anything for a broken file
         raise unreadable(path, error) from error
+    check_finite(values, path)
+    return volume
 
 
 def _to_array(volume: nib.nifti1.Nifti1Image) -> np.ndarray:
@@ -56,14 +60,7 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float
 
 def read_volume_mask(path: str | Path, classes: int) -> np.ndarray:
     """The mask of a volume: uint8 (D, H, W) of class indices 0 to ``classes``, oriented like :func:`read_volume`."""
-    return _to_indices(Path(path), _to_array(_load_canonical(Path(path))), classes)
-
-
-def _to_indices(path: Path, values: np.ndarray, classes: int) -> np.ndarray:
-    mask = values.astype(np.uint8)
-    if wrong := [v for v in np.unique(values) if v not in range(classes + 1)]:
-        raise InputError(f"{path} holds the value {wrong[0]:g}, but the classes are 0 to {classes}")
-    return mask
+    return to_indices(_to_array(_load_canonical(Path(path))), classes, path)
 
 
 def encode_labels(labels: np.ndarray, path: str | Path) -> bytes:
@@ -94,7 +91,7 @@ class VolumePair:
                 f"{self.masks[0]} does not lie on {self.image}: {_describe_place(mask)} against "
                 f"{_describe_place(volume)}; mask and image must cover the same voxels"
             )
-        return _to_array(volume), _to_indices(self.masks[0], _to_array(mask), self.classes)
+        return _to_array(volume), to_indices(_to_array(mask), self.classes, self.masks[0])
 
     @property
     def spacing(self) -> tuple[float, float, float]:

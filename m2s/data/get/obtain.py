@@ -4,14 +4,13 @@ Archives live in ``ROOT/downloads/<name>/``, fetched or put there by hand; what 
 set is prepared in ``ROOT/<name>/``.
 """
 
-import csv
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from m2s.data.disk.prepared import MANIFEST
+from m2s.data.disk.prepared import MANIFEST, read_manifest
 from m2s.data.get.fetch import fetch_file, make_folder, verify_file
 from m2s.data.get.prepare import find_problems, prepare_set
 from m2s.data.get.unpack import FOREIGN, is_archive, unpack
@@ -99,8 +98,7 @@ def check_set(name: str, root: Path) -> None:
 
 def count_prepared(name: str, root: Path) -> int:
     """How many images the manifest of a prepared set names."""
-    with (root / name / MANIFEST).open(newline="", encoding="utf-8") as file:
-        return sum(1 for _ in csv.DictReader(file))
+    return len(read_manifest(root / name))
 
 
 def count_found(name: str, root: Path) -> int:

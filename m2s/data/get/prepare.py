@@ -21,7 +21,7 @@ from pooch import file_hash
 
 from m2s.data.disk.images import read_image, read_mask
 from m2s.data.disk.nifti import read_volume, read_volume_mask
-from m2s.data.disk.prepared import MANIFEST
+from m2s.data.disk.prepared import MANIFEST, read_manifest
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.sets import find_set
@@ -184,8 +184,8 @@ def find_problems(name: str, root: str | Path) -> list[str]:
     if not manifest.is_file():
         raise NotFound(f"no prepared {entry.title} in {root}: expected {manifest}; prepare it first")
     try:
-        rows = pd.read_csv(manifest, dtype={"name": str, "group": str}, keep_default_na=False)
-    except ValueError:
+        rows = read_manifest(folder)
+    except InputError:
         rows = pd.DataFrame()
     if lacking := [column for column in COLUMNS if column not in rows]:
         return [f"{manifest} lacks the columns {some(lacking)}; {again}"]
@@ -201,6 +201,14 @@ def find_problems(name: str, root: str | Path) -> list[str]:
             problems.append(f"{path} is not in the manifest; delete it, or {again}")
     faults = map_in_threads(lambda i: _compare_row(entry, folder, rows.iloc[i]), len(rows), f"checking {entry.title}")
     return problems + [f"{fault}; {again}" for of_one in faults for fault in of_one]
+
+
+def _to_number(text: str) -> float:
+    """A number of the manifest; a spreadsheet may have put a comma for the point. NaN for what is none."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return float("nan")
 
 
 def _compare_row(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
@@ -227,5 +235,5 @@ def _compare_row(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
     if image.shape[: mask.ndim] != mask.shape:
         return [f"{folder / row['mask']} does not have the size of its image {folder / row.file}"]
     measured = _measure_pair(image, mask)
-    wrong = [f"{k} {row[k]}, not {v}" for k, v in measured.items() if abs(float(row[k]) - float(v)) > 2e-6]
+    wrong = [f"{k} {row[k]}, not {v}" for k, v in measured.items() if not abs(_to_number(row[k]) - float(v)) <= 2e-6]
     return [f"the manifest says of {folder / row.file}: {', '.join(wrong)}"] if wrong else []

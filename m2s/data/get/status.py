@@ -4,7 +4,7 @@ from pathlib import Path
 
 from m2s.data.get import obtain
 from m2s.data.sets import CATALOGUE, SOURCES, find_source
-from m2s.errors import InputError
+from m2s.errors import InputError, told_where
 
 
 def describe_source(name: str, root: Path) -> dict:
@@ -39,14 +39,15 @@ def _find_status(name: str, root: Path) -> tuple[str, int | None, str]:
     """The status in words, the number of images, and what is wrong."""
     parts = obtain.list_sets(name)
     try:
-        if all(obtain.is_prepared(part, root) for part in parts):
-            return "prepared", sum(obtain.count_prepared(part, root) for part in parts), ""
-        if root.is_dir() and all(counts := [obtain.count_found(part, root) for part in parts]):
-            return "found as distributed", sum(counts), ""
+        with told_where(root):
+            if all(obtain.is_prepared(part, root) for part in parts):
+                return "prepared", sum(obtain.count_prepared(part, root) for part in parts), ""
+            if root.is_dir() and all(counts := [obtain.count_found(part, root) for part in parts]):
+                return "found as distributed", sum(counts), ""
+            if obtain.list_downloads(root / "downloads" / name):
+                return "downloaded", None, ""
     except InputError as error:
         return "wrong layout", None, str(error)
-    if obtain.list_downloads(root / "downloads" / name):
-        return "downloaded", None, ""
     return "manual steps needed" if find_source(name).steps else "absent", None, ""
 
 
