@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from m2s.data.imageset import ImageSet
-from m2s.data.sets import CATALOGUE
 from m2s.data.tensors import item_seed
 from m2s.errors import InputError
 
@@ -32,7 +31,7 @@ class Prepared(NamedTuple):
 
 def prepare_volume(image_set: ImageSet, index: int) -> Prepared:
     """Read a volume and bring it to the data set's spacing: linearly, its mask by the nearest voxel."""
-    entry = CATALOGUE[image_set.name]
+    entry = image_set.entry
     if not entry.volumetric:
         raise InputError(f"{image_set.title} holds images, not volumes")
     name, image, own_mask = image_set[index]

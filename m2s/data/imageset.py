@@ -1,11 +1,12 @@
 """An ImageSet is a fixed list of images with masks, from files or made up, each decoded only when it is asked for."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from m2s.data.sets.entry import DataSet
 from m2s.errors import InputError
 
 
@@ -44,6 +45,8 @@ class ImageSet:
     fingerprint: str
     """A short hash of the names and file sizes, or of the generator's settings."""
     items: tuple[Item, ...]
+    entry: DataSet | None = field(default=None, repr=False, compare=False)
+    """What the catalogue says of the set; of a user's own images their description; None of joined sets."""
 
     def __len__(self) -> int:
         return len(self.items)

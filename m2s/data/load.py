@@ -49,4 +49,4 @@ def load_images(
     with told_where(root):  # also of a link that leads nowhere
         sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
     fingerprint = short_hash(name, *sizes)
-    return ImageSet(name, entry.title, split, source, made_up=False, fingerprint=fingerprint, items=tuple(pairs))
+    return ImageSet(name, entry.title, split, source, False, fingerprint, tuple(pairs), entry)

@@ -85,7 +85,7 @@ def make_phantoms(entry: DataSet, split: str, limit: int | None, seed: int) -> I
     items = tuple(item for part, count in counts.items() for item in _make_items(entry, part, count, seed))
     source = f"made-up images in the manner of {entry.title}, seed {seed}"
     title = f"{entry.title} (made-up)"
-    return ImageSet(entry.name, title, split, source, made_up=True, fingerprint=fingerprint, items=items)
+    return ImageSet(entry.name, title, split, source, True, fingerprint, items, entry)
 
 
 def _make_items(entry: DataSet, split: str, count: int, seed: int) -> Iterator[Phantom]:

@@ -5,7 +5,6 @@ from torch import nn
 
 from m2s.data import imageset
 from m2s.data.crops import prepare_volume
-from m2s.data.sets import CATALOGUE
 from m2s.metrics.cases import case_scores
 from m2s.metrics.volumes import volume_scores
 from m2s.runs.models import pick_device
@@ -19,7 +18,7 @@ def score_set(model: nn.Module, test_set: imageset.ImageSet, size: int) -> pd.Da
     ``image`` and a column per metric. Volumes get :func:`m2s.metrics.volumes.volume_scores`.
     """
     model.eval().to(pick_device())
-    entry = CATALOGUE[test_set.name]
+    entry = test_set.entry
     classes, rows = entry.classes, []
     if entry.volumetric:
         for index in range(len(test_set)):

@@ -163,3 +163,17 @@ def test_absent_and_wrong(tmp_path):
         put(tmp_path / f"lung/{part}/images/1.png", IMAGE)
         put(tmp_path / f"lung/{part}/masks/1.png", MASK)
     assert error("lung", "all", root=tmp_path).startswith("1 names are in two splits of ")
+
+
+@pytest.mark.parametrize("images, masks, content", [("images", "masks", "png"), ("imagesTr", "labelsTr", "nii.gz")])
+def test_a_foreign_folder_passes_for_no_known_set(tmp_path, images, masks, content):
+    """Whatever its folders hold is somebody's own, unless a name says otherwise: of the folder, or of each file."""
+    for index in range(10):
+        put(tmp_path / "holiday" / images / f"{index}.{content}", IMAGE if content == "png" else VOLUME)
+        put(tmp_path / "holiday" / masks / f"{index}.{content}", MASK if content == "png" else VOLUME.astype(np.uint8))
+    for name, entry in data.CATALOGUE.items():
+        for split in entry.splits:
+            with pytest.raises(InputError):
+                data.load_images(name, split, root=tmp_path / "holiday")
+    if content == "png":
+        assert "m2s train --images DIR --masks DIR" in error("lung", "all", root=tmp_path / "holiday")

@@ -92,8 +92,8 @@ def test_cvc300_is_found_inside_colondb_and_says_so(tmp_path):
 
 
 def test_root_may_be_the_folder_of_the_set_itself(tmp_path):
-    make(tmp_path / "sample", "Original", "Ground Truth", ["1", "300"], "tif", "tif")
-    assert data.load_images("clinicdb", "all", root=tmp_path / "sample").names == ("1", "300")
+    make(tmp_path / "ClinicDB", "Original", "Ground Truth", ["1", "300"], "tif", "tif")
+    assert data.load_images("clinicdb", "all", root=tmp_path / "ClinicDB").names == ("1", "300")
 
 
 def test_masks_are_cut_at_127_and_masks_of_0_and_1_are_taken_as_they_are(tmp_path):
@@ -201,7 +201,7 @@ def test_names_of_another_set(tmp_path):
 
 
 def test_broken_files(tmp_path):
-    root = make(tmp_path / "own", "images", "masks", ["1"], "jpg")
+    root = make(tmp_path / "CVC-ColonDB", "images", "masks", ["1"], "jpg")
     path = root / "images/1.jpg"
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     path.write_bytes(encoded(noise, "JPEG")[:2000])

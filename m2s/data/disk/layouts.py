@@ -8,6 +8,8 @@ from pathlib import Path
 
 from m2s.data.disk import nifti, prepared
 from m2s.data.disk.folders import (
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
     find_image_and_mask_folder,
     find_own_folder,
     list_files,
@@ -92,7 +94,11 @@ def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Pa
         if (both := find_image_and_mask_folder(entry, own, depth=2)) is None:
             raise _wrong_layout(own, entry.layout)
         return [both], own.name
-    if both := find_image_and_mask_folder(entry, root):
+    # Names such as 1.png tell no set: then the folder's own name must.
+    named = plain_name(root.resolve().name) in plain_names(entry)
+    if (named or not all(n.isdecimal() for n in entry.names["all"])) and (
+        both := find_image_and_mask_folder(entry, root)
+    ):
         return [both], root.name
     if pranet := _find_pranet_folders(entry, root):
         folders = []
@@ -108,7 +114,7 @@ def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Pa
             return folders, f"{entry.title} as part of {whole.title} (frames of PraNet's list) in {source}"
     raise NotFound(
         f"no {entry.title} in {root}: expected {entry.layout}, or PraNet's TrainDataset and "
-        f"TestDataset/{entry.title}; found {list_some(root)}"
+        f"TestDataset/{entry.title}; found {list_some(root)}{_suggest(root)}"
     )
 
 
@@ -122,12 +128,12 @@ def _find_pranet_folders(entry: DataSet, root: Path) -> list[Path]:
 
 def _find_distributed(entry: DataSet, root: Path) -> tuple[Pairs, Splits, str]:
     """All images of a set as its authors distribute it, by name, their splits, and where they were found."""
-    root_name = plain_name(root.resolve().name)
-    own = find_own_folder(entry, root) or (root if root_name in plain_names(entry) else None)
-    # A root without any set's name may hold the set's files directly, as some archives do.
+    named = plain_name(root.resolve().name) in plain_names(entry)
+    own = find_own_folder(entry, root) or (root if named else None)
+    # A root without the set's name may hold its files directly, as some archives do, if their folders tell the set.
     folder, depth = (own, 2) if own else (root, 0)
     pairs, splits = {}, {}
-    if own or not any(root_name in plain_names(other) for other in CATALOGUE.values()):
+    if own or _tells_set(entry, root):
         if entry.volumetric:
             pairs = _find_volumes(entry, folder, depth)
         elif entry.arrangement == "classes":
@@ -139,12 +145,27 @@ def _find_distributed(entry: DataSet, root: Path) -> tuple[Pairs, Splits, str]:
     if not pairs and own:
         raise _wrong_layout(own, entry.layout)
     if not pairs:
-        raise NotFound(f"no {entry.title} in {root}: expected {entry.layout}; found {list_some(root)}")
+        raise NotFound(f"no {entry.title} in {root}: expected {entry.layout}; found {list_some(root)}{_suggest(root)}")
     if entry.rule == "fifth":
         splits = split_fifth(list(pairs))
     elif entry.rule == "clips" and not splits:
         splits = split_clips(list(pairs), [pair.group for pair in pairs.values()])
     return pairs, splits, folder.name
+
+
+def _tells_set(entry: DataSet, root: Path) -> bool:
+    """Whether folders of ``root`` are of a form that this set alone has; folders called images and masks are not."""
+    if entry.arrangement != "folders":
+        return True  # names of classes or cases, which the functions below look for
+    return any(plain_name(name) in list_folders(root) for name in (*entry.image_folders, *entry.mask_folders))
+
+
+def _suggest(root: Path) -> str:
+    """What to do with a folder of images and masks that no set's name stands on."""
+    below = list_folders(root)
+    if any(name in below for name in IMAGE_FOLDERS) and any(name in below for name in MASK_FOLDERS):
+        return "; images of your own are trained with m2s train --images DIR --masks DIR"
+    return ""
 
 
 def _find_by_folders(entry: DataSet, folder: Path, depth: int) -> tuple[dict[str, FilePair], Splits]:
