@@ -90,12 +90,44 @@ def structure_loss(logits: Tensor, mask: Tensor, form: str = "published", terms:
     return sum(parts.values())  # type: ignore[return-value]
 
 
+Outputs = Tensor | Sequence[Tensor] | dict[str, list[Tensor]]
+"""What a network gives in training: its logits; with deep supervision a list, the final ones first; or ``"maps"``, such
+a list, and auxiliary outputs by the name of their target, an entry of :data:`AUXILIARY`."""
+
+
+def draw_edge(mask: Tensor) -> Tensor:
+    """1 where the 3×3 pixels around are not all of one class, else 0: ``(N, 1, H, W)`` → same, float."""
+    mask = mask.float()
+    return (F.max_pool2d(mask, 3, 1, 1) + F.max_pool2d(-mask, 3, 1, 1) > 0).float()  # maximum minus minimum
+
+
+def edge_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy of logits ``(N, 1, H, W)`` against :func:`draw_edge` of the mask, as Inf-Net has it."""
+    return F.binary_cross_entropy_with_logits(logits, draw_edge(mask))
+
+
+AUXILIARY = {"edge": edge_loss}
+"""Targets that are made from the mask, by the name of the output that learns them: the loss of one such output."""
+
+
 class LossOfParts(nn.Module):
-    """A loss that is the sum of named parts, so that a log can show each: subclasses give ``parts(outputs, mask)``."""
+    """A loss that is the sum of named parts, so that a log can show each: subclasses give ``map_parts(maps, mask)``."""
 
-    parts: Callable[..., dict[str, Tensor]]
+    map_parts: Callable[[list[Tensor], Tensor], dict[str, Tensor]]
 
-    def forward(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> Tensor:
+    def parts(self, outputs: Outputs, mask: Tensor) -> dict[str, Tensor]:
+        """The summands of the loss by name, for a log: those of the maps, and of each auxiliary output, if any."""
+        if isinstance(outputs, Tensor):
+            outputs = [outputs]
+        if not isinstance(outputs, dict):
+            outputs = {"maps": list(outputs)}
+        total: dict[str, Any] = self.map_parts(outputs["maps"], mask)
+        for name, maps in outputs.items():
+            if name != "maps":
+                total[name] = sum(AUXILIARY[name](logits, mask) for logits in maps)
+        return total
+
+    def forward(self, outputs: Outputs, mask: Tensor) -> Tensor:
         """The sum of :meth:`parts`, a scalar."""
         return sum(self.parts(outputs, mask).values())  # type: ignore[return-value]
 
@@ -129,13 +161,12 @@ class SegmentationLoss(LossOfParts):
             raise InputError("no loss term: 'terms' is empty and there is no LossNet, give at least one of them")
         self.form, self.terms, self.lossnet, self.lossnet_weight = form, tuple(terms), lossnet, lossnet_weight
 
-    def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
-        """The summands of the loss by name, for a log: "iou", "bce" and "lossnet" (times its weight)."""
-        outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-        structure = [structure_parts(logits, mask, self.form, self.terms) for logits in outputs]
+    def map_parts(self, maps: list[Tensor], mask: Tensor) -> dict[str, Tensor]:
+        """The summands by name: "iou", "bce" and "lossnet" (times its weight)."""
+        structure = [structure_parts(logits, mask, self.form, self.terms) for logits in maps]
         total: dict[str, Any] = {name: sum(parts[name] for parts in structure) for name in structure[0]}
         if self.lossnet is not None:
-            total["lossnet"] = self.lossnet_weight * self.lossnet(outputs[0].sigmoid(), mask)
+            total["lossnet"] = self.lossnet_weight * self.lossnet(maps[0].sigmoid(), mask)
         return total
 
 
@@ -145,10 +176,10 @@ class BCEDiceLoss(LossOfParts):
     Dice is soft, ``1 − (2·Σpg + s) / (Σp + Σg + s)`` with s = 1e-5, of each image and channel, then averaged.
     """
 
-    def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
+    def map_parts(self, maps: list[Tensor], mask: Tensor) -> dict[str, Tensor]:
         """The summands by name, ``"bce"`` (times 0.5) and ``"dice"``; shapes as for :func:`structure_loss`."""
         total: dict[str, Any] = {"bce": 0.0, "dice": 0.0}
-        for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
+        for logits in maps:
             target, p = one_vs_rest(mask, logits.shape[1]), logits.sigmoid()
             overlap, sizes = (p * target).sum((2, 3)), (p + target).sum((2, 3))  # (N, C, H, W) → (N, C)
             total["bce"] += 0.5 * F.binary_cross_entropy_with_logits(logits, target)
@@ -165,10 +196,10 @@ class DiceCELoss(LossOfParts):
 
         self.dice = DiceLoss(to_onehot_y=True, softmax=True)
 
-    def parts(self, outputs: Tensor | Sequence[Tensor], mask: Tensor) -> dict[str, Tensor]:
+    def map_parts(self, maps: list[Tensor], mask: Tensor) -> dict[str, Tensor]:
         """``"dice"`` and ``"ce"`` of logits (N, C, D, H, W), one or several, and class indices (N, 1, D, H, W)."""
         total: dict[str, Any] = {"dice": 0.0, "ce": 0.0}
-        for logits in [outputs] if isinstance(outputs, Tensor) else outputs:
+        for logits in maps:
             total["dice"] += self.dice(logits, mask)
             total["ce"] += F.cross_entropy(logits, mask[:, 0].long())
         return total

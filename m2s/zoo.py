@@ -10,6 +10,7 @@ MODELS = {
     "unet": "m2s.baselines.unet:unet",
     "unetpp": "m2s.baselines.unetpp:unetpp",
     "attention_unet": "m2s.baselines.attention_unet:AttentionUNet",
+    "nested_unet": "m2s.baselines.nested_unet:NestedUNet",
     "resunetpp": "m2s.baselines.resunetpp:ResUNetPP",
     "utnet": "m2s.baselines.utnet:UTNet",
     "transunet": "m2s.baselines.transunet:TransUNet",

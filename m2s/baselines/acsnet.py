@@ -55,11 +55,12 @@ class ACSNet(Baseline):
     Taken: at levels 4 … 1 the decoder puts together (1) local context, E^i weighted by ``1 + (1 − |σ(p) − ½|/½)``,
     which is largest where the deeper prediction p is undecided; (2) the deeper decoder feature after a non-local block;
     (3) the level's global context (:class:`GlobalContextModule`); and selects among their channels by squeeze and
-    excitation. All five maps are supervised; the shallowest counts. E¹ has stride 2 here, without the max-pool.
+    excitation. Each level's feature is upsampled before the head that draws its map. All five maps are supervised; the
+    shallowest counts. E¹ has stride 2 here, without the max-pool. With ResNet-34, the publication's encoder, it has its
+    29,450,709 parameters.
 
-    Departs: the decoder has the widths of ResNet-34, the publication's encoder; other encoders' features are brought to
-    them by ConvBNReLU. Each head stands before its level's upsampling; the selection has biases; ``num_classes`` > 1
-    (see :func:`foreground`). With ResNet-34 it has 29.45 M parameters (not verified against the publication).
+    Departs: the decoder has the widths of ResNet-34 for every encoder, to which the features of others are brought by
+    ConvBNReLU; ``num_classes`` > 1 (see :func:`foreground`).
     """
 
     def __init__(self, encoder: str = "res2net50d", pretrained: bool = True, num_classes: int = 1):
@@ -73,7 +74,7 @@ class ACSNet(Baseline):
         totals = [sum(channels) for channels in zip(widths[:4], deep, contexts, strict=True)]
         self.context = GlobalContextModule(widths[4], contexts)
         self.non_local = nn.ModuleList([NonLocal(d) for d in deep])
-        self.select = nn.ModuleList([SEModule(total, rd_divisor=1) for total in totals])
+        self.select = nn.ModuleList([SEModule(total, rd_divisor=1, bias=False) for total in totals])
         self.blocks = nn.ModuleList(
             [
                 nn.Sequential(ConvBNReLU(i, i // 4), ConvBNReLU(i // 4, out))
@@ -87,16 +88,17 @@ class ACSNet(Baseline):
             ]
         )
 
-    def decode(self, levels: Sequence[Tensor]) -> list[Tensor]:
+    def decode(self, levels: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         e = [adapt(level) for adapt, level in zip(self.adapt, levels, strict=True)]
         contexts = self.context(e[4])
-        d = self.blocks[4](e[4])
+        sizes = [[2 * side for side in e[0].shape[-2:]], *(level.shape[-2:] for level in e)]
+        d = resize(self.blocks[4](e[4]), sizes[4])
         outputs = [self.heads[4](d)]
         for i in (3, 2, 1, 0):
             size = e[i].shape[-2:]
-            d = resize(d, size)
-            undecided = 1 - (foreground(resize(outputs[-1], size)) - 0.5).abs() / 0.5
+            undecided = 1 - (foreground(outputs[-1]) - 0.5).abs() / 0.5
             local = e[i] * (1 + undecided)
             d = self.blocks[i](self.select[i](torch.cat([local, self.non_local[i](d), resize(contexts[i], size)], 1)))
+            d = resize(d, sizes[i])  # of the next shallower level, at the end of the image
             outputs.append(self.heads[i](d))
-        return outputs[::-1]
+        return {"maps": outputs[::-1]}

@@ -83,23 +83,28 @@ def foreground(logits: Tensor) -> Tensor:
 class Baseline(Network):
     """A decoder on E¹ … E⁵ (:class:`m2s.encoders.Encoder`): ``(N, 3, H, W)`` → logits ``(N, num_classes, H, W)``.
 
-    A subclass gives ``decode(levels)``: logits of any size, the final ones first, which are resized to the image. In
-    evaluation the first is returned; in training mode a list of all, where there are several (deep supervision).
+    A subclass gives ``decode(levels)``: lists of logits of any size, which are resized to the image; "maps", the final
+    ones first, and by name what else is supervised, such as "edge" (:data:`m2s.losses.AUXILIARY`). In evaluation the
+    first map is returned. In training mode it is a list of all maps, where there are several (deep supervision), or
+    with auxiliary outputs a dictionary of such lists.
     """
 
     def __init__(self, encoder: str, pretrained: bool):
         super().__init__(Encoder(encoder, pretrained))
 
-    def decode(self, levels: Sequence[Tensor]) -> list[Tensor]:
+    def decode(self, levels: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor] | dict[str, list[Tensor]]:
         check_size(x)
         size = x.shape[-2:]
-        outputs = self.decode(self.encoder(x))  # logits (N, num_classes, h, w)
-        if self.training and len(outputs) > 1:
-            return [resize(logits, size) for logits in outputs]
-        return resize(outputs[0], size)  # (N, num_classes, H, W)
+        outputs = self.decode(self.encoder(x))  # logits (N, num_classes or 1, h, w)
+        if not self.training:
+            return resize(outputs["maps"][0], size)  # (N, num_classes, H, W)
+        outputs = {name: [resize(logits, size) for logits in maps] for name, maps in outputs.items()}
+        if len(outputs) > 1:
+            return outputs
+        return outputs["maps"] if len(outputs["maps"]) > 1 else outputs["maps"][0]
 
 
 class DeepLabV3(Network):

@@ -89,14 +89,17 @@ class AxialBlock(nn.Module):
 class MedTBranch(nn.Module):
     """One of MedT's branches: ``(N, 3, H, W)`` → ``(N, 16, H, W)``, a U-shape with added skips.
 
-    ``depths``: axial blocks at strides 2, 4, 8, …, of 16, 32, 64, … channels inside. ``length``: side of the map at
-    stride 2 for which positions are learned. ``bottom``: a strided 3×3 convolution comes below the deepest block.
+    ``stem``: channels that the first convolutions give. ``depths``: axial blocks at strides 2, 4, 8, …, of 16, 32, 64,
+    … channels inside. ``length``: side of the map at stride 2 for which positions are learned. ``bottom``: a strided
+    3×3 convolution comes below the deepest block.
     """
 
-    def __init__(self, depths: tuple[int, ...], length: int | None = None, bottom: bool = False):
+    def __init__(self, stem: int, depths: tuple[int, ...], length: int | None = None, bottom: bool = False):
         super().__init__()
-        self.stem = nn.Sequential(ConvNormAct(3, 8, 7, stride=2), ConvNormAct(8, 128, 3), ConvNormAct(128, 8, 3))
-        self.encode, channels = nn.ModuleList(), 8
+        self.stem = nn.Sequential(
+            ConvNormAct(3, stem, 7, stride=2), ConvNormAct(stem, 128, 3), ConvNormAct(128, stem, 3)
+        )
+        self.encode, channels = nn.ModuleList(), stem
         for level, depth in enumerate(depths):
             blocks = nn.Sequential()
             for i in range(depth):
@@ -110,7 +113,7 @@ class MedTBranch(nn.Module):
         self.decode = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in reversed(list(pairwise([16, *widths]))))
 
     def forward(self, x: Tensor) -> Tensor:
-        size, features, x = x.shape[-2:], [], self.stem(x)  # (N, 3, H, W) → (N, 8, H/2, W/2)
+        size, features, x = x.shape[-2:], [], self.stem(x)  # (N, 3, H, W) → (N, stem, H/2, W/2)
         for encode in self.encode:
             x = encode(x)  # (N, 32·2^i, H/2^(i+1), W/2^(i+1))
             features.append(x)
@@ -142,9 +145,14 @@ class MedT(Network):
     2021).
 
     From the paper: a shallow global branch with gated axial attention on the whole image, a deeper local branch with
-    axial attention on each of 4×4 patches, their sum. Departs from it: the gates act after the batch norms, which would
-    undo them, and positions are interpolated to the image's size. 1,384,385 parameters with one class (LGMSNet's
-    Table 1 prints 1.37 M: 0.01 M fewer).
+    axial attention on each of 4×4 patches, their sum. 1,524,553 parameters with one class. The released class has
+    1,560,106, of which 35,553 are in layers that it never calls; LGMSNet's Table 1 prints 1.37 M, which is what remains
+    without the layers for queries, keys and values, the positions and the gates.
+
+    Departs: the gates act after the batch norms, as in the paper's Eq. 3, and are trained from the first epoch; the
+    released code has them before the norms, which undo them, and keeps them fixed for ten epochs. Positions are
+    interpolated to the image's size, and a patch is a quarter of the image's side; in the released code it is always 32
+    pixels, so that of larger images only the upper left 128×128 pixels have a local branch.
 
     ``size``: side of the images for which the positions are learned, a multiple of 4; the paper has 128.
     """
@@ -155,8 +163,8 @@ class MedT(Network):
         super().__init__()
         if size < 32 or size % 4:
             raise InputError(f"size={size}: give a multiple of 4 pixels, 32 or more")
-        self.whole = MedTBranch((1, 2), length=size // 2)
-        self.patches = MedTBranch((1, 2, 4, 1), bottom=True)
+        self.whole = MedTBranch(8, (1, 2), length=size // 2)
+        self.patches = MedTBranch(64, (1, 2, 4, 1), bottom=True)
         self.mix = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())
         self.head = nn.Conv2d(16, num_classes, 1)
 

@@ -107,7 +107,11 @@ class PraNet(Baseline):
             ]
         )
 
-    def decode(self, levels: Sequence[Tensor], guidance: Tensor | None = None) -> list[Tensor]:
+    def decode(self, levels: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        return {"maps": self.decode_maps(levels)}
+
+    def decode_maps(self, levels: Sequence[Tensor], guidance: Tensor | None = None) -> list[Tensor]:
+        """The logits of the three reverse attentions, shallow to deep, then the coarse map."""
         levels = levels[:1:-1]  # E⁵, E⁴, E³
         outputs = [self.partial_decoder(*(rfb(level) for rfb, level in zip(self.rfb, levels, strict=True)))]
         for attention, level in zip(self.reverse, levels, strict=True):

@@ -1,54 +1,59 @@
 """SKU-Net."""
 
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from timm.layers import SelectiveKernel
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import concatenate, contract, expand
-from m2s.encoders import Network
-from m2s.units import check_size
+from m2s.baselines.blocks import UShape
+from m2s.errors import InputError
+from m2s.units import ConvBNReLU
 
 
-class PlainUNet(Network):
-    """U-Net with a given block in place of its double convolutions, and room for something on its skips.
+class SelectiveConv(nn.Module):
+    """A 3×3 convolution and one dilated to 5×5, weighed against each other per channel by what they see.
 
-    ``block`` makes a module ``(N, in, H, W)`` → ``(N, out, H, W)`` from ``(in, out)``; ``widths`` are the channels at
-    strides 1, 2, 4, …
+    ``(N, in, H, W)`` → ``(N, out, H, W)``: ``w·a + (1 − w)·b``, w a sigmoid from the spatial mean of a + b.
     """
 
-    def __init__(self, block: Callable[[int, int], nn.Module], widths: Sequence[int], num_classes: int):
+    def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        pairs = list(pairwise(widths))
-        self.contract = nn.ModuleList([block(3, widths[0]), *(block(a, b) for a, b in pairs)])
-        self.skips = nn.ModuleList(nn.Identity() for _ in pairs)
-        self.expand = nn.ModuleList(block(a + b, a) for a, b in pairs)
-        self.head = nn.Conv2d(widths[0], num_classes, 1)
+        self.wide, self.narrow = (
+            ConvBNReLU(in_channels, out_channels, dilation=2),
+            ConvBNReLU(in_channels, out_channels),
+        )
+        hidden = out_channels // 2
+        self.reduce, self.norm = nn.Linear(out_channels, hidden), nn.BatchNorm1d(hidden)
+        self.weigh = nn.Linear(hidden, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_size(x)
-        return self.head(expand(contract(x, self.contract), self.step))
-
-    def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
-        i = -1 - level  # the modules stand from shallow to deep
-        return self.expand[i](concatenate(self.skips[i](skip), deep))
+        a, b = self.wide(x), self.narrow(x)
+        mean = (a + b).mean((2, 3))  # (N, out)
+        w = self.weigh(F.relu(self.norm(self.reduce(mean)))).sigmoid()[..., None, None]
+        return w * a + (1 - w) * b
 
 
-def make_selective_kernel(in_channels: int, out_channels: int) -> nn.Module:
-    """The selective kernel unit of timm: a 3×3 branch and one dilated to 5×5, weighted per channel by a softmax."""
-    return SelectiveKernel(in_channels, out_channels, split_input=False)
-
-
-class SKUNet(PlainUNet):
+class SKUNet(UShape):
     """SKU-Net (Byra et al., "Breast mass segmentation in ultrasound with selective kernel U-Net convolutional neural
     network", Biomedical Signal Processing and Control, 2020).
 
-    From the paper: a U-Net whose convolution blocks are selective kernel blocks, so that each level weighs a small and
-    a large receptive field by what it sees. Thin: the unit is that of Li et al. ("Selective kernel networks", CVPR
-    2019) as in timm, one for each double convolution, and the widths are this project's choice. Parameter count of the
-    publication: not verified. ``width``: channels at full resolution, doubled at each of four halvings.
+    A U-Net of 16 to 256 channels with transposed convolutions whose every convolution is a :class:`SelectiveConv`.
+    3,935,553 parameters with RGB images and one class; 3,934,977 with the grey images of the publication. In training,
+    a batch needs two images at least, as the norm of a mean over space has one value an image.
+
+    ``width``: channels at full resolution, even, doubled at each of four halvings.
     """
 
-    def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 32):
-        super().__init__(make_selective_kernel, [width * 2**i for i in range(5)], num_classes)
+    def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 16):
+        if width < 2 or width % 2:
+            raise InputError(f"width={width}: give an even number")
+        super().__init__()
+        levels = list(pairwise(width * 2**i for i in range(5)))
+        self.encode = nn.ModuleList(self.block(a, b) for a, b in ((3, width), *levels))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in levels[::-1])
+        self.decode = nn.ModuleList(self.block(b, a) for a, b in levels[::-1])
+        self.head = nn.Conv2d(width, num_classes, 1)
+
+    @staticmethod
+    def block(in_channels: int, out_channels: int) -> nn.Sequential:
+        return nn.Sequential(SelectiveConv(in_channels, out_channels), SelectiveConv(out_channels, out_channels))

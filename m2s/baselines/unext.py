@@ -40,7 +40,7 @@ class UNeXt(Network):
 
     From the paper: three stages of a 3×3 convolution, BatchNorm, pooling and ReLU, two of embedded tokens and a shifted
     MLP; the decoder mirrors them, with bilinear upsampling before the ReLU, and skips are added. The norm before the
-    MLP is this project's reading: the paper names only the one after it. 1,471,953 parameters with one class (1.47 M in
+    MLP is this project's reading: the paper names only the one after it. 1,471,921 parameters with one class (1.47 M in
     the paper and in LGMSNet's Table 1).
     """
 
@@ -56,9 +56,9 @@ class UNeXt(Network):
             for a, b in pairwise(w[2:])
         )
         self.expand = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(b, a, 3, padding=1), nn.BatchNorm2d(a))
-            for a, b in reversed(list(pairwise([w[0], *w])))
+            nn.Sequential(nn.Conv2d(b, a, 3, padding=1), nn.BatchNorm2d(a)) for a, b in reversed(list(pairwise(w)))
         )
+        self.expand.append(nn.Conv2d(w[0], w[0], 3, padding=1))
         self.mix = nn.ModuleList([ShiftedMLP(w[3]), ShiftedMLP(w[2]), *(nn.Identity() for _ in range(2))])
         self.head = nn.Conv2d(w[0], num_classes, 1)
 

@@ -1,55 +1,78 @@
 """UTNet."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
-from timm.layers import ConvNormAct
 from torch import Tensor, nn
 
-from m2s.baselines.blocks import DoubleConv, concatenate, expand
-from m2s.encoders import Features, Network
+from m2s.baselines.blocks import expand, resize_corners
+from m2s.encoders import Network
 from m2s.errors import InputError
-from m2s.units import resize
+from m2s.units import check_size
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activated basic block: ``(N, in, H, W)`` → ``(N, out, H, W)``, no biases, 1×1 shortcut if they differ."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+
+        def conv(a: int, b: int, kernel: int) -> nn.Sequential:
+            layer = nn.Conv2d(a, b, kernel, padding=kernel // 2, bias=False)
+            return nn.Sequential(nn.BatchNorm2d(a), nn.ReLU(), layer)
+
+        self.body = nn.Sequential(conv(in_channels, out_channels, 3), conv(out_channels, out_channels, 3))
+        self.shortcut = nn.Identity() if in_channels == out_channels else conv(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.shortcut(x)
+
+
+def make_separable(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Depthwise-separable 3×3 convolution without biases and norms: ``(N, in, H, W)`` → ``(N, out, H, W)``."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+    )
 
 
 class EfficientAttention(nn.Module):
-    """Multi-head attention with keys and values on a ``k×k`` grid, and 2-D relative position (UTNet, section 2.2–2.3).
+    """Multi-head attention with keys and values on a ``k×k`` grid, and relative positions (UTNet, section 2.2–2.3).
 
-    The low-rank projection is a mean over the cells of the grid, so the cost grows with H·W instead of (H·W)². The
-    position term is ``q · (r_Δy + r_Δx)`` with learned vectors for every offset, counted in cells, between the query's
-    cell and the key's.
+    Keys and values are resized to the grid, so the cost grows with H·W instead of (H·W)². To every logit a bias is
+    added, learned for each head and each offset between the query's cell of the grid and the key's.
 
-    ``query_channels``, a multiple of ``heads``, are those of the map that asks and of the result, ``source_channels``
-    those of the map that keys and values come from. ``grid`` is k.
+    ``channels``, a multiple of ``heads``, are those of the map that asks and of the result, ``source_channels`` those
+    of the map that keys and values come from; without them both are the same map. ``grid`` is k.
     """
 
-    def __init__(self, query_channels: int, source_channels: int, heads: int = 4, grid: int = 8):
+    def __init__(self, channels: int, source_channels: int | None = None, heads: int = 4, grid: int = 8):
         super().__init__()
-        self.heads, self.grid, self.dim = heads, grid, query_channels // heads
-        self.q = nn.Conv2d(query_channels, query_channels, 1, bias=False)
-        self.kv = nn.Conv2d(source_channels, 2 * query_channels, 1, bias=False)
-        self.out = nn.Conv2d(query_channels, query_channels, 1, bias=False)
-        self.rows = nn.Parameter(0.02 * torch.randn(2 * grid - 1, self.dim))
-        self.columns = nn.Parameter(0.02 * torch.randn(2 * grid - 1, self.dim))
+        self.heads, self.grid = heads, grid
+        if source_channels is None:
+            self.qkv = make_separable(channels, 3 * channels)
+        else:
+            self.q, self.kv = make_separable(channels, channels), make_separable(source_channels, 2 * channels)
+        self.out = make_separable(channels, channels)
+        self.bias = nn.Parameter(0.02 * torch.randn(heads, 2 * grid - 1, 2 * grid - 1))
 
     def offsets(self, length: int) -> Tensor:
         """``(length, k)``: index of the offset from the cell of each of ``length`` pixels to each of the k cells."""
-        cells = torch.arange(length) * self.grid // length
-        return torch.arange(self.grid)[None] - cells[:, None] + self.grid - 1
+        cells = torch.arange(length, device=self.bias.device) * self.grid // length
+        return torch.arange(self.grid, device=self.bias.device)[None] - cells[:, None] + self.grid - 1
 
-    def forward(self, x: Tensor, source: Tensor) -> Tensor:
-        """``x`` ``(N, query_channels, H, W)``, ``source`` ``(N, source_channels, h, w)`` → x's shape."""
-        n, channels, height, width = x.shape
-        q = self.q(x).reshape(n, self.heads, self.dim, height, width)
-        # Keys and values: (N, heads, dim, k²) each.
-        k, v = F.adaptive_avg_pool2d(self.kv(source), self.grid).reshape(n, 2, self.heads, self.dim, -1).unbind(1)
-        rows = torch.einsum("nmdyx,ykd->nmyxk", q, self.rows[self.offsets(height)])
-        columns = torch.einsum("nmdyx,xkd->nmyxk", q, self.columns[self.offsets(width)])
-        position = (rows[..., :, None] + columns[..., None, :]).reshape(n, self.heads, height * width, -1)
-        scale = self.dim**-0.5
-        out = F.scaled_dot_product_attention(
-            q.flatten(3).mT, k.mT, v.mT, attn_mask=(position * scale).to(q.dtype), scale=scale
-        )
-        return self.out(out.mT.reshape(n, channels, height, width))
+    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        """``x`` ``(N, channels, H, W)``, ``source`` ``(N, source_channels, h, w)`` → x's shape."""
+        height, width = x.shape[-2:]
+        q, kv = self.qkv(x).tensor_split([x.shape[1]], 1) if source is None else (self.q(x), self.kv(source))
+        k, v = resize_corners(kv, (self.grid, self.grid)).chunk(2, 1)
+        q, k, v = (t.unflatten(1, (self.heads, -1)).flatten(3).mT for t in (q, k, v))  # (N, heads, HW or k², c)
+        rows, columns = self.offsets(height)[:, None, :, None], self.offsets(width)[None, :, None, :]
+        bias = self.bias[:, rows, columns].flatten(3).flatten(1, 2)  # (heads, H, W, k, k) → (heads, HW, k²)
+        scale = q.shape[-1] ** -0.5
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=(bias * scale).to(q.dtype), scale=scale)
+        return self.out(y.mT.flatten(1, 2).unflatten(2, (height, width)))
 
 
 class UTNetBlock(nn.Module):
@@ -62,60 +85,57 @@ class UTNetBlock(nn.Module):
     def __init__(self, channels: int, deep_channels: int | None = None):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels)
-        self.attend = EfficientAttention(channels, deep_channels or channels)
+        self.attend = EfficientAttention(channels, deep_channels)
         if deep_channels:
             self.norm_deep = nn.BatchNorm2d(deep_channels)
-            self.project = nn.Conv2d(deep_channels, channels, 1, bias=False)
+            self.project = nn.Conv2d(deep_channels, channels, 1)
         self.mix = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1, bias=False))
 
     def forward(self, x: Tensor, deep: Tensor | None = None) -> Tensor:
-        asks = self.norm(x)
         if deep is None:
-            x = x + self.attend(asks, asks)
+            x = x + self.attend(self.norm(x))
         else:
-            deep = self.norm_deep(deep)
-            x = resize(self.project(deep), x.shape[-2:]) + self.attend(asks, deep)
+            attended = self.attend(self.norm(x), self.norm_deep(deep))
+            x = resize_corners(self.project(deep), x.shape[-2:]) + attended
         return x + self.mix(x)
 
 
 class UTNet(Network):
     """UTNet (Gao et al., "UTNet: a hybrid transformer architecture for medical image segmentation", MICCAI 2021).
 
-    From the paper: efficient attention with relative position after the convolutions of every encoder level and before
-    those of every decoder level, but not at the highest resolution. Departs from it: the convolutions of the encoder
-    are a timm encoder's, 1×1 convolutions bring its features to the paper's widths, keys and values are averaged over
-    cells, plain 1×1 convolutions make queries, keys and values, and the decoder ends at the encoder's first stride.
-    The publication's own network has another encoder, so its parameter count is not comparable.
+    A U of pre-activated residual blocks; a transformer block with efficient attention follows that of every level but
+    the first, on the way down and up. 10,019,049 parameters with one class, as the released class has (the paper says
+    9.53 M). Table 6 of the revised M2SNet paper prints 34.0 M and names another encoder, which fits no released form.
 
-    ``width``: channels at stride 2 (a multiple of 4), doubled at each level below.
+    The released code takes sides of multiples of 128 pixels; here any, as each pixel gets the positions of its cell.
+
+    ``width``: channels at full resolution (a multiple of 4), doubled at each of four halvings.
     """
 
-    def __init__(
-        self, encoder: str = "tf_efficientnet_lite0", pretrained: bool = True, num_classes: int = 1, width: int = 32
-    ):
+    def __init__(self, encoder: str = "none", pretrained: bool = False, num_classes: int = 1, width: int = 32):
         if width < 4 or width % 4:
             raise InputError(f"width={width}: give a multiple of 4, the number of attention heads")
-        super().__init__(Features(encoder, pretrained))
-        channels = self.encoder.channels
-        w = [width * 2**i for i in range(5)][-len(channels) :]
-        has_stride_2 = len(channels) == 5
-        self.reduce = nn.ModuleList(ConvNormAct(c, to, 1) for c, to in zip(channels, w, strict=True))
-        self.attend = nn.ModuleList(
-            nn.Identity() if i == 0 and has_stride_2 else UTNetBlock(c) for i, c in enumerate(w)
-        )
-        self.merge, self.decode = nn.ModuleList(), nn.ModuleList()
-        for i in reversed(range(len(w) - 1)):
-            plain = i == 0 and has_stride_2
-            self.merge.append(ConvNormAct(w[i + 1], w[i], 1) if plain else UTNetBlock(w[i], w[i + 1]))
-            self.decode.append(DoubleConv(2 * w[i], w[i]))
-        self.head = nn.Conv2d(w[0], num_classes, 1)
+        super().__init__()
+        w = [width * 2**i for i in range(5)]
+        self.encode = nn.ModuleList([nn.Sequential(ResidualBlock(3, width), ResidualBlock(width, width))])
+        self.encode.extend(nn.Sequential(nn.MaxPool2d(2), ResidualBlock(a, b), UTNetBlock(b)) for a, b in pairwise(w))
+        self.merge = nn.ModuleList(UTNetBlock(w[i], w[i + 1]) for i in (3, 2, 1))
+        self.decode = nn.ModuleList(ResidualBlock(2 * w[i], w[i]) for i in (3, 2, 1))
+        self.project = nn.Conv2d(w[1], w[0], 1)
+        self.decode.append(nn.Sequential(ResidualBlock(2 * w[0], w[0]), ResidualBlock(w[0], w[0])))
+        self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        levels = zip(self.encoder(x), self.reduce, self.attend, strict=True)
-        features = [attend(reduce(level)) for level, reduce, attend in levels]  # (N, w_i, H/s_i, W/s_i)
-        return resize(self.head(expand(features, self.step)), x.shape[-2:])
+        check_size(x)
+        features = []
+        for encode in self.encode:
+            x = encode(x)  # (N, w_i, H/2^i, W/2^i)
+            features.append(x)
+        return self.head(expand(features, self.step))  # (N, num_classes, H, W)
 
     def step(self, level: int, skip: Tensor, deep: Tensor) -> Tensor:
-        merge = self.merge[level]
-        up = merge(skip, deep) if isinstance(merge, UTNetBlock) else resize(merge(deep), skip.shape[-2:])
-        return self.decode[level](concatenate(up, skip))
+        if level < len(self.merge):
+            up = self.merge[level](skip, deep)
+        else:
+            up = resize_corners(self.project(deep), skip.shape[-2:])
+        return self.decode[level](torch.cat([up, skip], 1))

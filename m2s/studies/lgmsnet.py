@@ -69,8 +69,8 @@ LGMSNETS = {
         framework="lgmsnet", tasks=LGMSNET_TASKS, shown=SHOWN_2D,
         rows={
             "U-Net": UNET,
-            "Attention U-Net": Row({"model": "attention_unet"}),
-            "U-Net++": Row({"model": "unetpp"}),
+            "Attention U-Net": _classic_unet(gates=True),
+            "U-Net++": Row({"model": "nested_unet", "encoder": "resnet34"}, below_paper=Row({"model": "nested_unet"})),
             "Swin-UNet": _from_scratch("swinunet"),
             "TransUNet": TRANSUNET,
             "MissFormer": _from_scratch("missformer"),

@@ -21,9 +21,9 @@ def _baseline(model: str, encoder: str | None = None) -> Row:
     return Row({"model": model, "encoder": encoder, "lossnet": None})
 
 
-def _from_scratch(model: str) -> Row:
+def _from_scratch(model: str, **options: Any) -> Row:
     """A baseline whose network has no pretrained encoder."""
-    return _baseline(model, "none").but(pretrained=False)
+    return _baseline(model, "none").but(pretrained=False, options=tuple(options.items()))
 
 
 def _backbone(encoder: str, relative: str) -> Row:
@@ -38,12 +38,13 @@ _msnet, _m2snet = partial(_network, "msnet"), partial(_network, "m2snet")
 MSNET, M2SNET = _msnet(), _m2snet()
 NETWORKS: dict[str, Row | NotRun] = {
     "U-Net": _baseline("unet"), "U-Net++": _baseline("unetpp"), "Attention U-Net": _baseline("attention_unet"),
-    "ResUNet++": _from_scratch("resunetpp"), "UTNet": _baseline("utnet"),
+    "ResUNet++": _from_scratch("resunetpp"), "UTNet": _from_scratch("utnet"),
     # Below the paper's size the profile's encoder, then a small transformer.
     "TransUNet": replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet")),
     "SFA": _baseline("sfa"), "ACSNet": _baseline("acsnet"), "PraNet": _baseline("pranet"), "PNS-Net": NOT_BUILT,
     "Inf-Net": _baseline("infnet"), "BCS-Net": _baseline("bcsnet"),
-    "SKU-Net": _from_scratch("skunet"), "NU-Net": _from_scratch("nunet"),
+    "SKU-Net": _from_scratch("skunet"),
+    "NU-Net": replace(_from_scratch("nunet"), below_paper=_from_scratch("nunet", width=16)),
     "MSNet": MSNET, "M2SNet": M2SNET,
 }  # fmt: skip
 

@@ -12,6 +12,11 @@ from m2s.studies.tasks import JOINT, TASKS
 CODE_VERSION = 1
 """Part of every key: raised whenever a change of the code changes what a run gives (a test holds a recorded figure)."""
 
+NETWORK_VERSIONS = dict.fromkeys(
+    ("acsnet", "bcsnet", "infnet", "medt", "nunet", "resunetpp", "sfa", "skunet", "unext", "utnet"), 2
+)
+"""Networks that were corrected: part of the keys of their runs, which no run of the earlier network may answer."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -52,6 +57,8 @@ class Run:
         """``<model>-<encoder>-s<seed>-<hash>``: the folder of this run."""
         outside = ("test_sets", "test_limit", "threads", "watch")
         settings = {k: v for k, v in _changed(self).items() if k not in outside}
+        if self.model in NETWORK_VERSIONS:
+            settings["network_version"] = NETWORK_VERSIONS[self.model]
         text = json.dumps([CODE_VERSION, settings | {"recipe": _changed(self.recipe)}], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.model}-{self.encoder}-s{self.recipe.seed}-{digest}"

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import nn
 
-from m2s.baselines.classic_unet import ClassicUNet
+from m2s.baselines.classic_unet import ClassicUNet, Gate
 from m2s.baselines.cmunext import CMUNeXt
 from m2s.baselines.medt import AxialAttention, MedT, from_patches, to_patches
 from m2s.baselines.mobilevit_s import mobilevit_s
@@ -20,6 +20,7 @@ from m2s.losses import SegmentationLoss
 
 NETWORKS = {
     "classic_unet": (ClassicUNet, {"width": 16}),
+    "classic_unet + gates": (ClassicUNet, {"width": 16, "gates": True}),
     "classic_unet + LMS": (ClassicUNet, {"width": 16, "lms": True}),
     "nnunet2d": (NNUNet2D, {"halvings": 3}),
     "tinyunet": (TinyUNet, {}),
@@ -44,14 +45,15 @@ def seed():
         # LGMSNet's Table 1 cuts off what does not fit (U-Net is 34.52 M there and 34.53 M in Table 6), hence 0.01.
         (ClassicUNet, {}, 34_527_041, 34.53),
         (ClassicUNet, {"lms": True}, 17_330_081, 17.33),
+        (ClassicUNet, {"gates": True}, 34_878_573, 34.87),  # Attention U-Net
         (TinyUNet, {}, 481_105, 0.48),
         (TinyUNet, {"lms": True}, 690_937, 0.691),
         (CMUNeXt, {}, 3_149_185, 3.14),
-        (UNeXt, {}, 1_471_953, 1.47),
+        (UNeXt, {}, 1_471_921, 1.47),
         (NNUNet2D, {}, 26_100_993, 26.10),
         (repvit_m3, {}, 14_377_217, 14.37),
         (mobilevit_s, {}, 10_610_337, None),  # 10.66 printed, see its docstring
-        (MedT, {}, 1_384_385, 1.38),  # 1.37 printed
+        (MedT, {}, 1_524_553, None),  # 1.37 printed, see below
         (SwinUNet, {}, 27_168_132, None),  # 27.14 printed, see the next test
     ],
 )
@@ -65,6 +67,25 @@ def test_swin_unet_has_the_printed_count_without_its_tables_of_positions():
     with torch.device("meta"):
         counts = {name: p.numel() for name, p in SwinUNet().named_parameters()}
     assert sum(n for name, n in counts.items() if "relative_position" not in name) == 27_145_824
+
+
+def test_medt_has_the_published_count_with_the_layers_that_never_run():
+    """The released class has a 1×1 convolution more in each local block and a second head; neither is called."""
+    with torch.device("meta"):
+        model = MedT()
+    counts = {name: p.numel() for name, p in model.named_parameters()}
+    widths = [block.body[0].conv.out_channels for blocks in model.patches.encode for block in blocks]
+    assert sum(counts.values()) + sum(w * w + w for w in widths) + 17 == 1_560_106
+    # LGMSNet's Table 1 prints 1.37 M: no queries, keys and values, no positions and no gates.
+    left_out = ("qkv.0", "relative", "gates")
+    assert sum(n for name, n in counts.items() if not any(part in name for part in left_out)) == 1_370_969
+
+
+def test_a_gate_is_its_formula():
+    gate, skip, up = Gate(6).eval(), torch.randn(2, 6, 5, 4), torch.randn(2, 6, 5, 4)
+    alpha = gate.psi(torch.relu(gate.of_up(up) + gate.of_skip(skip))).sigmoid()
+    assert alpha.shape == (2, 1, 5, 4)
+    torch.testing.assert_close(gate(skip, up), torch.einsum("nhw,nchw->nchw", alpha[:, 0], skip))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

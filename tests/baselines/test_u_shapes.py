@@ -7,16 +7,17 @@ from torch import Tensor, nn
 import m2s
 from m2s.baselines import transunet
 from m2s.baselines.attention_unet import AttentionGate
+from m2s.baselines.skunet import SelectiveConv
 from m2s.baselines.utnet import EfficientAttention
 from m2s.errors import InputError
 from m2s.runs.train import make_optimizer
 from m2s.studies.recipe import Recipe
 
 TINY = {"encoder": "test_efficientnet", "pretrained": False}
-WITH_ENCODER = ("unet", "unetpp", "attention_unet", "utnet", "transunet")
-FROM_SCRATCH = ("resunetpp", "skunet", "nunet")
+WITH_ENCODER = ("unet", "unetpp", "nested_unet", "attention_unet", "transunet")
+FROM_SCRATCH = ("resunetpp", "utnet", "skunet", "nunet")
 SMALL = {  # options that make the test quick
-    "resunetpp": {"width": 8},
+    "resunetpp": {"width": 24},
     "utnet": {"width": 8},
     "transunet": {"depth": 1, "width": 64},
     "skunet": {"width": 4},
@@ -103,7 +104,9 @@ def test_an_encoder_that_starts_at_stride_4(name):
         ("transunet", {"width": 100}, "multiple of 64 channels"),
         ("transunet", {"encoder": "test_vit"}, "gives strides .* needed are"),
         ("attention_unet", {"widths": (8,)}, "one width for each of the 4 decoder levels"),
-        ("nunet", {"depth": 7}, "depth=7: give 1 to 5 halvings"),
+        ("nunet", {"width": 7}, "width=7: give an even number"),
+        ("skunet", {"width": 7}, "width=7: give an even number"),
+        ("resunetpp", {"width": 12}, "width=12: give a multiple of 8"),
     ],
 )
 def test_options_that_cannot_be(name, options, message):
@@ -130,16 +133,70 @@ def test_transunet_has_the_parameters_of_the_publication():
         ("unet", 32.682),
         ("unetpp", 49.147),
         ("attention_unet", 37.955),
-        ("utnet", 29.953),
         ("transunet", 17.171),
-        ("resunetpp", 4.050),
-        ("skunet", 7.926),
-        ("nunet", 20.664),
     ],
 )
 def test_parameters_stay_as_recorded(name, millions):
     """Our own counts: not verified against a publication, whose network has another encoder or widths."""
     assert count(name, encoder="res2net50d") == pytest.approx(millions, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("resunetpp", 4_062_993), ("utnet", 10_019_049), ("skunet", 3_935_553), ("nunet", 77_052_833)],
+)
+def test_parameters_of_the_publication(name, parameters):
+    assert count(name) * 1e6 == pytest.approx(parameters, abs=0.1)
+
+
+def test_nested_unet_has_the_printed_parameters_but_for_the_weight_of_a_head_that_does_not_exist():
+    assert count("nested_unet", encoder="resnet34") * 1e6 + 1 == pytest.approx(26_904_137, abs=0.1)  # 26.90 M
+
+
+def test_skunet_on_grey_images_has_the_parameters_of_the_publication():
+    assert count("skunet") * 1e6 - 2 * 2 * 16 * 9 == pytest.approx(3_934_977, abs=0.1)  # two inputs fewer, two branches
+
+
+def test_the_output_of_nested_unet_is_the_weighted_sum_of_the_top_row():
+    model = small("nested_unet").eval()
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        one_by_one = []
+        for i in range(4):
+            model.weights.zero_()
+            model.weights[i] = 1
+            one_by_one.append(model(image))
+        model.weights[:] = torch.tensor([1.0, 2.0, 3.0, 4.0])
+        total = sum(times * logits for times, logits in enumerate(one_by_one, 1))
+        torch.testing.assert_close(model(image), total, rtol=1e-4, atol=1e-5)
+        assert not torch.equal(one_by_one[0], one_by_one[1])
+
+
+def test_nunet_pads_to_multiples_of_128_and_crops():
+    model, x = small("nunet").eval(), torch.randn(1, 3, 100, 130)
+    with torch.no_grad():
+        padded = model(nn.functional.pad(x, (0, 126, 0, 28)))
+        torch.testing.assert_close(model(x), padded[..., :100, :130])
+
+
+def test_every_inner_path_of_nunet_reaches_its_own_decoder_level():
+    model = small("nunet").eval()
+    inputs = {}
+    for block, level in zip(model.expand, range(7, 0, -1), strict=True):
+        block.register_forward_pre_hook(lambda _, x, level=level: inputs.update({level: x[0].shape[1:]}))
+    model(torch.randn(1, 3, 128, 128))
+    main, inner = [4, 8, 8, 16, 16, 32, 32, 64], {3: 4, 4: 8, 5: 8, 6: 16, 7: 16, 8: 32}
+    deep = [*main[1:7], 64 + sum(inner.values())]  # what comes from below to levels 1 … 7
+    for level in range(1, 8):
+        channels = main[level - 1] + inner.get(level + 2, 0) + deep[level - 1]
+        assert inputs[level] == (channels, 128 >> level - 1, 128 >> level - 1)
+
+
+def test_selective_convolution_is_its_formula():
+    layer, x = SelectiveConv(3, 4).eval(), torch.randn(2, 3, 6, 5)
+    a, b = layer.wide(x), layer.narrow(x)
+    w = torch.sigmoid(layer.weigh(torch.relu(layer.norm(layer.reduce((a + b).mean((2, 3)))))))
+    torch.testing.assert_close(layer(x), torch.einsum("nc,nchw->nchw", w, a) + torch.einsum("nc,nchw->nchw", 1 - w, b))
 
 
 def test_transunet_on_the_hybrid_encoder(monkeypatch):
@@ -159,26 +216,21 @@ def test_transunet_on_the_hybrid_encoder(monkeypatch):
 def test_efficient_attention_is_its_formula():
     torch.manual_seed(0)
     layer = EfficientAttention(8, 6, heads=2, grid=2)
-    x, source = torch.randn(1, 8, 4, 3), torch.randn(1, 6, 2, 4)
+    x, source = torch.randn(1, 8, 4, 3), torch.randn(1, 6, 3, 5)
     with torch.no_grad():
-        layer.rows.normal_(), layer.columns.normal_()
+        layer.bias.normal_()
         ours = layer(x, source)
-        q, kv = layer.q(x)[0], layer.kv(source)[0].reshape(16, 2, 2, 2).mean(-1)  # a cell is 1×2 pixels of the source
+        q = layer.q(x)[0]
+        # Resized to 2×2 with aligned corners, nothing but the corners is left.
+        keys, values = layer.kv(source)[0][:, ::2, ::4].flatten(1).split(8)
         attended = torch.zeros(8, 4, 3)
-        for head in (slice(0, 4), slice(4, 8)):
-            keys, values = kv[:8][head], kv[8:][head]
+        for head, part in enumerate((slice(0, 4), slice(4, 8))):
             for y in range(4):
                 for x_ in range(3):
                     cell_y, cell_x = y // 2, (0, 0, 1)[x_]
-                    scores = torch.stack(
-                        [
-                            q[head, y, x_]
-                            @ (keys[:, i, j] + layer.rows[i - cell_y + 1] + layer.columns[j - cell_x + 1])
-                            for i in range(2)
-                            for j in range(2)
-                        ]
-                    )
-                    attended[head, y, x_] = values.flatten(1) @ (scores / 2).softmax(0)  # √4 = 2
+                    bias = [layer.bias[head, i - cell_y + 1, j - cell_x + 1] for i in range(2) for j in range(2)]
+                    scores = (q[part, y, x_] @ keys[part] + torch.stack(bias)) / 2  # √4 = 2
+                    attended[part, y, x_] = values[part] @ scores.softmax(0)
         torch.testing.assert_close(ours, layer.out(attended[None]))
 
 
