@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
@@ -96,17 +98,36 @@ a list, and auxiliary outputs by the name of their target, an entry of :data:`AU
 
 
 def draw_edge(mask: Tensor) -> Tensor:
-    """1 where the 3×3 pixels around are not all of one class, else 0: ``(N, 1, H, W)`` → same, float."""
+    """1 where the 3×3 pixels around are not all of one class, else 0: ``(N, C, H, W)`` → same, float."""
     mask = mask.float()
     return (F.max_pool2d(mask, 3, 1, 1) + F.max_pool2d(-mask, 3, 1, 1) > 0).float()  # maximum minus minimum
 
 
+def draw_distance(mask: Tensor) -> Tensor:
+    """Distance of each object pixel from the background, divided by the largest of its map: ``(N, C, H, W)`` → same.
+
+    0 in the background and 1 in the innermost pixel; the image's side is no background.
+    """
+    maps = [distance_transform_edt(object_) for object_ in mask.flatten(0, 1).cpu().numpy()]
+    maps = [distances / max(distances.max(), 1) for distances in maps]
+    return torch.from_numpy(np.stack(maps)).to(mask.device, torch.float32).view(mask.shape)
+
+
 def edge_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """Binary cross-entropy of logits ``(N, 1, H, W)`` against :func:`draw_edge` of the mask, as Inf-Net has it."""
-    return F.binary_cross_entropy_with_logits(logits, draw_edge(mask))
+    """Binary cross-entropy against :func:`draw_edge`, as Inf-Net has it.
+
+    Logits ``(N, 1, H, W)`` learn the edges of all classes together, ``(N, C, H, W)`` those of each class.
+    """
+    channels = logits.shape[1]
+    return F.binary_cross_entropy_with_logits(logits, draw_edge(mask if channels == 1 else one_vs_rest(mask, channels)))
 
 
-AUXILIARY = {"edge": edge_loss}
+def distance_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error of probabilities against :func:`draw_distance` of each class, as MADGNet has it."""
+    return F.mse_loss(logits.sigmoid(), draw_distance(one_vs_rest(mask, logits.shape[1])))
+
+
+AUXILIARY = {"edge": edge_loss, "distance": distance_loss}
 """Targets that are made from the mask, by the name of the output that learns them: the loss of one such output."""
 
 

@@ -14,6 +14,7 @@ MODELS = {
     "resunetpp": "m2s.baselines.resunetpp:ResUNetPP",
     "utnet": "m2s.baselines.utnet:UTNet",
     "transunet": "m2s.baselines.transunet:TransUNet",
+    "pnsnet": "m2s.baselines.pnsnet:PNSNet",
     "pranet": "m2s.baselines.pranet:PraNet",
     "sfa": "m2s.baselines.sfa:SFA",
     "acsnet": "m2s.baselines.acsnet:ACSNet",

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from m2s.errors import InputError
 from m2s.losses import (
+    AUXILIARY,
     BCEDiceLoss,
     DiceCELoss,
     SegmentationLoss,
+    draw_distance,
+    draw_edge,
     one_vs_rest,
     pixel_weights,
     structure_loss,
@@ -148,6 +151,46 @@ def test_deep_supervision_sums_the_structure_loss_and_takes_lossnet_once():
         parts["iou"] + parts["bce"], sum(structure_loss(logits, mask) for logits in (final, middle, deep))
     )
     torch.testing.assert_close(parts["lossnet"], Distance()(final.sigmoid(), mask))
+
+
+def test_the_edge_is_where_the_three_by_three_pixels_differ():
+    mask = torch.zeros(1, 1, 5, 6)
+    mask[..., 1:4, 0:3] = 1
+    rows = ["111100", "111100", "001100", "111100", "111100"]  # at the image's side nothing is seen beyond it
+    expected = torch.tensor([[int(pixel) for pixel in row] for row in rows])
+    assert torch.equal(draw_edge(mask)[0, 0], expected.float())
+    assert torch.equal(draw_edge(7 * mask), draw_edge(mask))  # any difference of classes
+    assert not draw_edge(torch.ones(1, 1, 4, 4)).any()
+
+
+def test_the_distance_is_one_in_the_middle_and_each_class_has_its_own():
+    mask = torch.zeros(1, 1, 7, 8, dtype=torch.long)
+    mask[..., 1:6, 1:6] = 1
+    mask[..., :, 7] = 2
+    one, two = draw_distance(one_vs_rest(mask, 3))[0, 1:]
+    rings = torch.tensor([[min(i, j, 4 - i, 4 - j) + 1 for j in range(5)] for i in range(5)])
+    assert torch.equal(one[1:6, 1:6], rings / 3)
+    assert one.sum() == pytest.approx(rings.sum().item() / 3)
+    assert torch.equal(two, (mask[0, 0] == 2).float())
+    assert not draw_distance(torch.zeros(1, 1, 4, 4)).any()
+    logits = torch.logit(draw_distance(one_vs_rest(mask, 3)), eps=1e-6)
+    assert AUXILIARY["distance"](logits, mask).item() == pytest.approx(0, abs=1e-10)
+    assert AUXILIARY["edge"](20 * (2 * draw_edge(one_vs_rest(mask, 3)) - 1), mask).item() == pytest.approx(0, abs=1e-8)
+
+
+def test_auxiliary_outputs_are_named_parts():
+    generator = torch.Generator().manual_seed(5)
+    final, edge, other = (torch.randn(1, 1, 64, 64, generator=generator) for _ in range(3))
+    outputs = {"maps": [final], "edge": [edge, other]}
+    for loss in (SegmentationLoss(), BCEDiceLoss()):
+        parts, alone = loss.parts(outputs, disc()), loss.parts(final, disc())
+        assert list(parts) == [*alone, "edge"]
+        for name, value in alone.items():
+            torch.testing.assert_close(parts[name], value)
+        target = draw_edge(disc())
+        bce = sum(F.binary_cross_entropy(logits.sigmoid(), target) for logits in (edge, other))
+        torch.testing.assert_close(parts["edge"], bce)
+        torch.testing.assert_close(loss(outputs, disc()), sum(parts.values()))
 
 
 def test_gradient_reaches_every_output():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from m2s.encoders import Encoder, Features, Network
+from m2s.losses import Outputs
 from m2s.units import check_size, resize
 from m2s.weights import create_timm
 
@@ -95,7 +96,7 @@ class Baseline(Network):
     def decode(self, levels: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor | list[Tensor] | dict[str, list[Tensor]]:
+    def forward(self, x: Tensor) -> Outputs:
         check_size(x)
         size = x.shape[-2:]
         outputs = self.decode(self.encoder(x))  # logits (N, num_classes or 1, h, w)

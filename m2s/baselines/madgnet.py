@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from m2s.baselines.blocks import concatenate, expand
 from m2s.encoders import Features, Network
 from m2s.errors import InputError
+from m2s.losses import Outputs
 from m2s.units import ConvBNReLU, resize
 
 FREQUENCIES = (
@@ -104,7 +105,7 @@ class MultiFrequencyMultiScale(nn.Module):
 class Heads(nn.Module):
     """MADGNet's E-SDM: logits of the mask, its distance map and its boundary, each helping the one before.
 
-    ``(N, C, h, w)`` → logits of the mask ``(N, num_classes, *size)``. In a cascade at the feature's resolution the mask
+    ``(N, C, h, w)`` → logits of each, ``(N, num_classes, *size)``. In a cascade at the feature's resolution the mask
     weights the distance and that the boundary; at the image's, the boundary is added to the distance and that to the
     mask.
     """
@@ -113,12 +114,13 @@ class Heads(nn.Module):
         super().__init__()
         self.mask, self.distance, self.boundary = (nn.Conv2d(channels, num_classes, 1) for _ in range(3))
 
-    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
+    def forward(self, x: Tensor, size: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
         mask = self.mask(x)
         distance = self.distance(x) * mask.sigmoid()
         boundary = self.boundary(x) * distance.sigmoid()
         mask, distance, boundary = (resize(y, size) for y in (mask, distance, boundary))
-        return mask + (distance + boundary.sigmoid()).sigmoid()
+        distance = distance + boundary.sigmoid()
+        return mask + distance.sigmoid(), distance, boundary
 
 
 class MADGNet(Network):
@@ -130,22 +132,30 @@ class MADGNet(Network):
     31,555,684 parameters with one class on ResNet-50, the 31.56 M of LGMSNet's Table 1; the paper has ResNeSt-50
     (33,481,892).
 
-    Departs: **distance map and boundary have no loss of their own**, as in LGMSNet's comparison; they learn through the
-    mask.
-
-    In training mode the logits of all levels are returned, the shallowest first, which is that of evaluation.
+    In training mode the logits of all levels are returned, the shallowest first, which is that of evaluation. In
+    LGMSNet's comparison distance map and boundary have no loss of their own and learn through the mask; with
+    ``auxiliary=True`` they are outputs too (:data:`m2s.losses.AUXILIARY`), as in its own paper.
 
     Args:
         encoder: any timm encoder with features at strides 4 to 32 (and 2, if it has it).
         pretrained: ImageNet weights for the encoder.
         num_classes: channels of the logits.
         width: channels of the decoder at stride 2, a multiple of 8; doubled at each level below.
+        auxiliary: train distance map and boundary too.
     """
 
-    def __init__(self, encoder: str = "resnet50", pretrained: bool = True, num_classes: int = 1, width: int = 32):
+    def __init__(
+        self,
+        encoder: str = "resnet50",
+        pretrained: bool = True,
+        num_classes: int = 1,
+        width: int = 32,
+        auxiliary: bool = False,
+    ):
         if width < 8 or width % 8:
             raise InputError(f"width={width}: give a multiple of 8")
         super().__init__(Features(encoder, pretrained))
+        self.auxiliary = auxiliary
         *skips, deep = self.encoder.channels
         self.skip, self.decode, self.heads = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, channels in enumerate(reversed(skips)):
@@ -156,7 +166,7 @@ class MADGNet(Network):
             self.heads.append(Heads(w, num_classes))
             deep = w
 
-    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+    def forward(self, x: Tensor) -> Outputs:
         levels: list[Tensor] = []
 
         def step(level: int, skip: Tensor, deep: Tensor) -> Tensor:
@@ -165,6 +175,9 @@ class MADGNet(Network):
 
         expand(self.encoder(x), step)
         if not self.training:
-            return self.heads[-1](levels[-1], x.shape[2:])
+            return self.heads[-1](levels[-1], x.shape[2:])[0]
         outputs = [heads(feature, x.shape[2:]) for heads, feature in zip(self.heads, levels, strict=True)]
-        return outputs[::-1]  # (N, num_classes, H, W) each
+        masks, distances, edges = (
+            list(maps) for maps in zip(*outputs[::-1], strict=True)
+        )  # (N, num_classes, H, W) each
+        return {"maps": masks, "distance": distances, "edge": edges} if self.auxiliary else masks

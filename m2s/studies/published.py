@@ -34,6 +34,16 @@ def load_table(table: str = "m2snet_v1_table01") -> pd.DataFrame:
     return frame
 
 
+def load_notes(table: str) -> pd.DataFrame:
+    """What is known of printed costs of one table that is no doubt about them: columns row, metric, note.
+
+    For instance which layers a printed number of parameters leaves out. Raises InputError for an unknown table.
+    """
+    _printed(table)
+    notes = pd.read_csv(FOLDER / "notes.csv", dtype=str)
+    return notes.loc[notes["table"] == table, ["row", "metric", "note"]].reset_index(drop=True)
+
+
 def wide_table(table: str = "m2snet_v1_table01", metrics: Sequence[str] | None = None) -> pd.DataFrame:
     """One table to look at: rows × (dataset, metric), text with the printed digits.
 

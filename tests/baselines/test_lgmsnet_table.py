@@ -258,6 +258,19 @@ def test_frequency_attention_is_its_formula():
     torch.testing.assert_close(attend(x), x * weights[..., None, None])
 
 
+def test_madgnet_learns_distance_and_edge_where_it_is_asked_to():
+    model = m2s.create_model("madgnet", TINY, pretrained=False, num_classes=3, width=8, auxiliary=True)
+    outputs = model(torch.randn(2, 3, 64, 64))
+    assert {name: [o.shape for o in maps] for name, maps in outputs.items()} == {
+        name: [(2, 3, 64, 64)] * 4 for name in ("maps", "distance", "edge")
+    }
+    parts = SegmentationLoss().parts(outputs, torch.randint(3, (2, 1, 64, 64)))
+    assert list(parts) == ["iou", "bce", "distance", "edge"]
+    model.zero_grad()
+    parts["distance"].backward()
+    assert all(heads.distance.weight.grad.any() for heads in model.heads)
+
+
 def test_madgnet_keeps_eight_pixels():
     seen = []
     for side in (15, 16):

@@ -1,4 +1,4 @@
-"""PraNet, SFA, ACSNet, Inf-Net and BCS-Net: shapes, parameter counts, gradients, and that they learn."""
+"""PraNet, SFA, ACSNet, Inf-Net, BCS-Net and PNS-Net: shapes, parameter counts, gradients, and that they learn."""
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from m2s.baselines.acsnet import ACSNet, NonLocal
 from m2s.baselines.bcsnet import BCSNet, ContextBlock
 from m2s.baselines.blocks import foreground
 from m2s.baselines.infnet import InfNet
+from m2s.baselines.pnsnet import PNSNet, SelfAttention
 from m2s.baselines.pranet import PraNet, ReverseAttention
 from m2s.baselines.sfa import SFA
 from m2s.errors import InputError
@@ -211,3 +212,82 @@ def test_non_local_starts_as_identity_and_attends_as_written():
 def test_acsnet_keeps_the_first_feature_at_stride_2():
     model = ACSNet(TINY, pretrained=False)
     assert [level.shape[-1] for level in model.encoder(torch.zeros(2, 3, 64, 64))] == [32, 16, 8, 4, 2]
+
+
+def small_pnsnet(**options) -> PNSNet:
+    return PNSNet(TINY, pretrained=False, **options)
+
+
+def test_pnsnet_has_the_published_count():
+    with torch.device("meta"):
+        assert sum(p.numel() for p in PNSNet(pretrained=False).parameters()) == 9_793_731
+
+
+def test_pnsnet_takes_clips_and_images():
+    model = small_pnsnet(num_classes=3).eval()
+    for height, width in ((32, 32), (33, 47), (64, 96)):
+        clip = torch.randn(2, 3, 3, height, width)
+        with torch.no_grad():
+            logits = model(clip)
+            assert logits.shape == (2, 3, 3, height, width)
+            image = model(clip[:, 0])
+            assert image.shape == (2, 3, height, width)
+            torch.testing.assert_close(image, model(clip[:, :1])[:, 0])
+    with pytest.raises(InputError, match="at least 32×32"):
+        model(torch.zeros(1, 2, 3, 31, 64))
+    with pytest.raises(InputError, match="32 pixels or more"):
+        small_pnsnet(size=(16, 64))
+
+
+def test_a_frame_of_pnsnet_sees_the_others_of_its_clip_and_no_other_clip():
+    model = small_pnsnet().eval()
+    clips = torch.randn(2, 3, 3, 64, 64)
+    changed = clips.clone()
+    changed[0, 2] += 1
+    with torch.no_grad():
+        before, after = model(clips), model(changed)
+    assert not torch.equal(before[0, 0], after[0, 0])
+    torch.testing.assert_close(before[1], after[1])
+
+
+def test_the_attention_of_pnsnet_is_its_formula():
+    block, x = SelfAttention(8, (5, 4)).double(), torch.randn(1, 2, 8, 5, 4, dtype=torch.float64)
+    nn.init.normal_(block.scale), nn.init.normal_(block.shift)
+    q, k, v = (conv(x[0]) for conv in (block.query, block.key, block.value))  # (T, 8, 5, 4)
+    attended, largest = torch.zeros(2, 8, 5, 4).double(), torch.zeros(2, 5, 4).double()
+    for head in range(4):
+        part, far = slice(2 * head, 2 * head + 2), 2 * head + 1
+        for t in range(2):
+            mean, variance = q[t, part].mean(), q[t, part].var(unbiased=False)
+            query = (q[t, part] - mean) / (variance + 1e-5).sqrt() * block.scale + block.shift
+            for i in range(5):
+                for j in range(4):
+                    affinities = []
+                    for frame in range(2):
+                        for di in range(-3, 4):
+                            for dj in range(-3, 4):
+                                y, z = i + far * di, j + far * dj
+                                inside = 0 <= y < 5 and 0 <= z < 4
+                                key = k[frame, part, y, z] if inside else torch.zeros(2).double()
+                                affinities.append(query[:, i, j] @ key / 2**0.5)
+                                if inside:
+                                    attended[t, part, i, j] += affinities[-1] * v[frame, part, y, z]
+                    largest[t, i, j] = max(largest[t, i, j], torch.stack(affinities).softmax(0).max())
+    torch.testing.assert_close(block(x)[0], block.out(attended) * largest[:, None])
+
+
+def test_pnsnet_learns():
+    model, loss = small_pnsnet(), SegmentationLoss()
+    mask = torch.zeros(4, 1, 64, 64)
+    mask[:, :, 16:40, 12:44] = 1
+    clips = (mask + 0.1 * torch.randn(4, 3, 64, 64)).unflatten(0, (2, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    losses = []
+    for _ in range(4):
+        losses.append(loss(model(clips).flatten(0, 1), mask))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[-1] < 0.95 * losses[0]
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    assert not [name for name, p in model.named_parameters() if p.ndim > 1 and not p.grad.any()]

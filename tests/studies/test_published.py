@@ -232,3 +232,27 @@ def test_unknown_names_are_answered_with_the_nearest():
         published.load_table("m2snet_v1_table1")
     with pytest.raises(InputError, match="did you mean mDice"):
         published.wide_table("m2snet_v1_table01", ["Dice"])
+
+
+def test_every_note_is_of_a_printed_cell():
+    counted = 0
+    for table in published.list_tables():
+        cells = published.load_table(table).set_index(["row", "metric"])["value"]
+        notes = published.load_notes(table)
+        counted += len(notes)
+        for row, metric, note in notes.itertuples(index=False):
+            assert cells[row, metric] > 0
+            assert note
+    assert counted == len(pd.read_csv(published.FOLDER / "notes.csv")) > 0
+    with pytest.raises(InputError, match="unknown published table"):
+        published.load_notes("m2snet_v1_table09")
+
+
+def test_counts_in_notes_round_to_what_is_printed_or_say_why_not():
+    """The first count of a note is the printed one, cut off or rounded, where the note does not say that none is."""
+    for table in published.list_tables():
+        cells = published.load_table(table).set_index(["row", "metric"])["value"]
+        for row, metric, note in published.load_notes(table).itertuples(index=False):
+            counts = [int(n.replace(",", "")) / 1e6 for n in re.findall(r"\d{1,3}(?:,\d{3})+", note)]
+            near = any(count == pytest.approx(cells[row, metric], abs=0.05) for count in counts)
+            assert near != note.startswith(("no way of counting", "fits no", "ours has")), (row, note)
