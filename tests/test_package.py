@@ -90,7 +90,7 @@ def test_a_core_install_trains_and_predicts(core, tmp_path):
     assert trained.returncode == 0, trained.stderr
     folder = trained.stdout.splitlines()[-1]
     Image.new("RGB", (70, 50)).save(tmp_path / "a.png")
-    predicted = core("predict", tmp_path / "a.png", "--checkpoint", folder, "--out", tmp_path / "maps")
+    predicted = core("predict", tmp_path / "a.png", "--network", folder, "--out", tmp_path / "maps")
     assert predicted.returncode == 0, predicted.stderr
     assert [path.suffix for path in (tmp_path / "maps").iterdir()] == [".png"]
 
