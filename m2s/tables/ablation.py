@@ -12,7 +12,7 @@ from scipy import stats
 
 from m2s import figures
 from m2s.studies.study import Status
-from m2s.tables.comparisons import ENOUGH, find_gaps
+from m2s.tables.comparisons import find_gaps
 from m2s.tables.plots import draw_intervals
 from m2s.tables.results import Results
 from m2s.tables.text import list_reasons, wide_table
@@ -26,7 +26,7 @@ VERDICTS = {"ahead": figures.PALETTE["blue"], "behind": figures.PALETTE["vermili
 def find_steps(results: Results, reference: str, metric: str = "mDice") -> pd.DataFrame:
     """Every measured row less ``reference``: the columns of :func:`find_gaps`, with row, dataset and ``verdict``.
 
-    A verdict is "ahead" or "behind" where the 95 % interval over at least 20 test images excludes 0, else "undecided".
+    A verdict is "ahead" or "behind" where the 95 % interval excludes 0, else "undecided", as where there is none.
     """
     gaps = [
         find_gaps(results, row, reference, metric).reset_index().assign(row=row)
@@ -35,7 +35,6 @@ def find_steps(results: Results, reference: str, metric: str = "mDice") -> pd.Da
     ]
     steps = pd.concat(gaps, ignore_index=True)
     steps["verdict"] = np.select([steps["low"] > 0, steps["high"] < 0], ["ahead", "behind"], "undecided")
-    steps.loc[steps["images"] < ENOUGH, "verdict"] = "undecided"
     return steps
 
 

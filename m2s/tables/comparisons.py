@@ -11,7 +11,7 @@ from m2s.tables.cells import LOWER_IS_BETTER
 from m2s.tables.results import Results
 
 ENOUGH = 20
-"""Test images below which nothing is concluded: from a handful the bootstrap claims too much."""
+"""Test images below which there is no interval and no verdict: from a handful the bootstrap claims too much."""
 
 
 def find_gaps(results: Results, row: str, other: str, metric: str = "mDice") -> pd.DataFrame:
@@ -57,16 +57,20 @@ def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
 def list_differences(results: Results, reference: str, metric: str = "mDice") -> pd.DataFrame:
     """Every other measured row less ``reference`` on every set that both were scored on, as text to look at.
 
-    ``+0.012 [-0.003, +0.027]``: the difference as in :func:`find_gaps`, and its interval of 95 %. Empty where there is
-    none.
+    The difference as in :func:`find_gaps`, by :func:`describe_interval`. Empty where there is none.
     """
     gaps = {row: find_gaps(results, row, reference, metric) for row in results.study.rows}
     texts = {
-        row: {g.Index: f"{g.difference:+.3f} [{g.low:+.3f}, {g.high:+.3f}]" for g in gap.itertuples()}
+        row: {g.Index: describe_interval(g.difference, g.low, g.high) for g in gap.itertuples()}
         for row, gap in gaps.items()
         if row != reference and len(gap)
     }
     return pd.DataFrame.from_dict(texts, orient="index").fillna("")
+
+
+def describe_interval(difference: float, low: float, high: float) -> str:
+    """``+0.012 [-0.003, +0.027]``: a difference and its interval of 95 %, or ``+0.012`` where there is no interval."""
+    return f"{difference:+.3f}" + ("" if np.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
 
 
 def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
@@ -75,7 +79,7 @@ def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
     Columns: dataset, row (ahead in print), other, ``paper`` (the printed gap, > 0) and ``beside`` (of which sets),
     ``difference``, ``low``, ``high`` (ours and its 95 % interval, as :func:`find_gaps`), images, and ``verdict``:
     "holds" (beyond the chance of the test images), "reversed" (beyond it too), or "undecided" (the interval contains 0,
-    or fewer than 20 images).
+    or there is none, from fewer than 20 images).
     """
     rows = [row for row, finished in results.finished.items() if finished]
     parts = []
@@ -88,7 +92,6 @@ def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     table = pd.concat(parts, ignore_index=True)
     table["verdict"] = np.select([table["low"] > 0, table["high"] < 0], ["holds", "reversed"], "undecided")
-    table.loc[table["images"] < ENOUGH, "verdict"] = "undecided"
     return table[columns]
 
 
@@ -143,7 +146,8 @@ def bootstrap_pairs(
 
     ``a`` and ``b`` are scores as :func:`m2s.runs.store.load_scores` gives them. Returns a row per data set: ``images``,
     ``difference`` (mean of a − b), ``low`` and ``high`` (95 % percentile interval), ``share`` (of the draws with a
-    above b; draws of a tie count half). Raises InputError for an unknown metric, no image, or images that differ.
+    above b; draws of a tie count half). The last three are NaN below :data:`ENOUGH` images.
+    Raises InputError for an unknown metric, no image, or images that differ.
     """
     for scores in (a, b):
         if metric not in scores:
@@ -159,5 +163,6 @@ def bootstrap_pairs(
         means = values[draws].mean(axis=1)
         low, high = np.quantile(means, (0.025, 0.975))
         share = (means > 0).mean() + (means == 0).mean() / 2
-        rows[dataset] = {"images": len(values), "difference": values.mean(), "low": low, "high": high, "share": share}
+        row = {"images": len(values), "difference": values.mean(), "low": low, "high": high, "share": share}
+        rows[dataset] = row if len(values) >= ENOUGH else row | dict.fromkeys(("low", "high", "share"), np.nan)
     return pd.DataFrame.from_dict(rows, orient="index").astype({"images": int}).rename_axis("dataset")

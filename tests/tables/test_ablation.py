@@ -32,7 +32,7 @@ def test_variants_are_compared_seed_by_seed():
 def test_a_step_is_decided_by_its_interval_and_enough_images(monkeypatch):
     gaps = pd.DataFrame(
         {"images": [100, 100, 100, 19], "difference": [0.1, -0.1, 0.1, 0.1]}
-        | {"low": [0.05, -0.2, -0.1, 0.05], "high": [0.2, -0.05, 0.2, 0.2], "paper": np.nan},
+        | {"low": [0.05, -0.2, -0.1, np.nan], "high": [0.2, -0.05, 0.2, np.nan], "paper": np.nan},
         index=pd.Index(list("abcd"), name="dataset"),
     )
     monkeypatch.setattr(ablation, "find_gaps", lambda *args: gaps)

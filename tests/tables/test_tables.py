@@ -13,6 +13,7 @@ from m2s.runs.store import run_folder
 from m2s.studies import STUDIES, published
 from m2s.studies.profiles import PROFILES, Profile
 from m2s.studies.study import NOT_BUILT
+from m2s.tables.ablation import find_steps
 from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, versus
 from m2s.tables.comparisons import bootstrap_pairs
 from m2s.tables.text import wide_table, write_table
@@ -284,15 +285,30 @@ def test_bootstrap_needs_the_same_images():
         bootstrap_pairs(scores([0.1]), scores([0.1]), "mdice")
 
 
+@pytest.mark.parametrize(("images", "verdict"), [(19, "undecided"), (20, "holds")])
+def test_from_few_images_there_is_no_interval_and_no_verdict(tmp_path, images, verdict):
+    """Nowhere does an interval without 0 stand beside "undecided": without a verdict there is no interval."""
+    for row, dice in (("M2SNet", 0.6), ("MSNet", 0.5)):
+        finish(run_of(row), tmp_path, dice, sets=("kvasir",), images=images)
+    book = tables.open("polyps", "smoke", "phantom", tmp_path)
+    pair, gap = book.ordering("mDice").iloc[0], book.gaps("M2SNet", "MSNet").loc["Kvasir"]
+    told = book.differences("MSNet").loc["M2SNet", "Kvasir"]
+    assert pair["verdict"] == verdict and gap["difference"] == pytest.approx(0.1)
+    assert find_steps(book, "MSNet")["verdict"].tolist() == ["ahead" if verdict == "holds" else "undecided"]
+    limits = np.array([pair["low"], pair["high"], gap["low"], gap["high"], gap["share"]], float)
+    assert np.isnan(limits).all() if verdict == "undecided" else np.isfinite(limits).all()
+    assert told == ("+0.100" if verdict == "undecided" else "+0.100 [+0.100, +0.100]")
+
+
 def test_gaps_beside_the_papers(tmp_path):
     found = ("clinicdb", "kvasir", "colondb")
-    finish(run_of("M2SNet"), tmp_path, dice=0.6, sets=found)
+    finish(run_of("M2SNet"), tmp_path, dice=0.6, sets=found, images=20)
     assert tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2SNet", "MSNet", "mDice").empty
-    finish(run_of("MSNet"), tmp_path, dice=0.5, sets=found[1:])
+    finish(run_of("MSNet"), tmp_path, dice=0.5, sets=found[1:], images=20)
     gaps = tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2SNet", "MSNet", "mDice")
     assert list(gaps.index) == ["Kvasir", "ColonDB"]
     assert gaps.loc["Kvasir", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
-    assert gaps.loc["Kvasir", "paper"] == pytest.approx(0.912 - 0.907) and gaps.loc["Kvasir", "images"] == 4
+    assert gaps.loc["Kvasir", "paper"] == pytest.approx(0.912 - 0.907) and gaps.loc["Kvasir", "images"] == 20
     errors = tables.open("polyps", "smoke", "phantom", tmp_path).gaps("M2SNet", "MSNet", "MAE")
     assert errors.loc["ColonDB", "difference"] == pytest.approx(-0.1)  # ours is 0.6 against 0.5: worse
     assert errors.loc["ColonDB", "paper"] == pytest.approx(0.041 - 0.038)
