@@ -1,6 +1,7 @@
 """Trained networks to take home: the folders of ``weights/``, each with its settings and its model card."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -54,16 +55,16 @@ def load_pretrained(name: str | Path) -> nn.Module:
     return network.eval()
 
 
-def halve_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict in float16, but for the running statistics of normalisations, which stay float32.
+def halve_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A network's state dict in float16, but for the running statistics of normalisations, which stay float32.
 
     Raises:
         InputError: a weight is too large for float16 (above 65504).
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    for name, tensor in state.items():
+    halved = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    for name, tensor in halved.items():
         if tensor.is_floating_point() and not name.endswith(("running_mean", "running_var")):
-            state[name] = tensor.half()
-            if not state[name].isfinite().all():
+            halved[name] = tensor.half()
+            if not halved[name].isfinite().all():
                 raise InputError(f"the weights {name} do not fit into float16: their largest is {tensor.abs().max():g}")
-    return state
+    return halved

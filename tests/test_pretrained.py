@@ -113,7 +113,7 @@ def test_weights_that_float16_cannot_hold_are_refused():
     layer = torch.nn.Linear(1, 1)
     layer.weight.data.fill_(1e6)
     with pytest.raises(InputError, match=r"weight do not fit into float16: their largest is 1e\+06"):
-        pretrained.halve_state(layer)
+        pretrained.halve_state(layer.state_dict())
 
 
 def test_a_network_that_knows_no_size_asks_for_one():

@@ -112,7 +112,7 @@ def main(folder: Path, name: str) -> Path:
     temporary = target.with_name(f".{name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(halve_state(network), temporary / MODEL)
+    save_file(halve_state(network.state_dict()), temporary / MODEL)
     if (temporary / MODEL).stat().st_size > LIMIT:
         raise InputError(f"{temporary / MODEL} has more than {LIMIT / 1e6:.0f} MB: take a run with a smaller encoder")
     (temporary / CONFIG).write_text(json.dumps(config, indent=1) + "\n")

@@ -10,13 +10,18 @@ from m2s import paths
 from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_text, write_whole
 from m2s.errors import InputError, some
 
+FOLDERS = ["m2s", "samples", "weights", "docs/drawings"]
+FOLDERS += ["results/published", "results/full-real/runs", "results/full-real/tables"]
+"""The folders of the repository that are in the archive as they are."""
+
 
 def write_student(out: Path, profile: str = "lab") -> Path:
     """Write ``student/`` (the copies), ``answers.md`` (for the teacher) and ``m2s-student.zip`` into ``out``.
 
     The archive holds all that a room without a network needs but the packages of ``requirements.lock``: the copies,
-    the library, the sample of real images, the published tables, and the profile's finished runs on the sample with
-    their networks. Made-up images are drawn by the library and need no file. Equal contents give an equal archive.
+    the library, the sample of real images, the drawings, the published tables, the committed results and networks, and
+    the profile's finished runs on the sample with their networks in float16. Made-up images are drawn by the library
+    and need no file. Equal contents give an equal archive.
     """
     masters = read_masters()
     copies = {f"{stem}.ipynb": nbformat.writes(make_student_copy(master)) + "\n" for stem, master in masters.items()}
@@ -28,15 +33,13 @@ def write_student(out: Path, profile: str = "lab") -> Path:
     write_text(out / "answers.md", format_answers(masters))
     with write_whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(kept | texts):
-            content = texts[name].encode() if name in texts else kept[name].read_bytes()
+            content = texts[name].encode() if name in texts else _read_file(kept[name])
             archive.writestr(_make_entry(name), content)
     return target
 
 
 def _list_files(profile: str) -> dict[str, Path]:
-    """What goes into the archive as it is, by its name there: the library and the published tables, the finished runs
-    of the profile, and the two tables that notebook 90 takes from 25 and 34. No notebooks.
-    """
+    """The files of the archive, by their names there, but for the notebooks and its README."""
     trained, lacking = find_class_runs(profile)
     if lacking:
         raise InputError(
@@ -47,14 +50,25 @@ def _list_files(profile: str) -> dict[str, Path]:
     from m2s.tables.cells import COSTS
 
     library = [paths.ROOT / name for name in ("LICENSE", "pyproject.toml", "requirements.lock")]
-    folders = ("m2s", "samples", "results/published")
-    library += [path for folder in folders for path in (paths.ROOT / folder).rglob("*")]
+    library += [*(paths.ROOT / "results/full-real").glob("*.csv")]
+    library += [path for folder in FOLDERS for path in (paths.ROOT / folder).rglob("*")]
     files = {path.relative_to(paths.ROOT).as_posix(): path for path in library if path.is_file()}
-    files = {name: path for name, path in files.items() if not re.search(r"(^|/)(\.|__pycache__/)", name)}
+    left_out = rf"(^|/)(\.|__pycache__/)|^results/.*{re.escape(MODEL)}$"  # networks that are not committed
+    files = {name: path for name, path in files.items() if not re.search(left_out, name)}
     results = [folder / name for folder in trained for name in (RECORD, SCORES, "log.csv", MODEL)]
     tables = [paths.results_dir(profile, "sample") / "tables" / name for name in COSTS]
     results += [table for table in tables if table.exists()]
     return files | {f"results/{path.relative_to(paths.results_root()).as_posix()}": path for path in results}
+
+
+def _read_file(path: Path) -> bytes:
+    """The bytes of a file; of a run's network, those of the same network in float16."""
+    from safetensors.torch import load_file, save
+
+    from m2s.pretrained import halve_state
+    from m2s.runs.store import MODEL
+
+    return save(halve_state(load_file(path))) if path.name == MODEL else path.read_bytes()
 
 
 def find_class_runs(profile: str) -> tuple[list[Path], list[str]]:

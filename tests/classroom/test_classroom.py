@@ -10,8 +10,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
+from safetensors.torch import load, save_file
 
 from m2s import paths
 from m2s.classroom import archive, copies, nbgrader
@@ -139,8 +141,9 @@ def trained(tmp_path, monkeypatch) -> Path:
     for run in list_runs("smoke", "sample"):
         folder = results / "smoke-sample" / "runs" / run.key
         folder.mkdir(parents=True)
-        for name in ("record.json", "scores.csv", "log.csv", "model.safetensors", "events.txt"):
+        for name in ("record.json", "scores.csv", "log.csv", "events.txt"):
             (folder / name).write_text(f"{name} of {run.key}")
+        save_file({"weight": torch.full((3,), 1 / 3), "norm.running_var": torch.ones(1)}, folder / "model.safetensors")
     (results / "smoke-sample" / "notebooks").mkdir()
     (results / "smoke-sample" / "notebooks" / "01_subtraction_units.ipynb").write_text("solved")
     (results / "smoke-sample" / "tables").mkdir()
@@ -164,18 +167,18 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
     for run in list_runs("smoke", "sample"):
         kept = {Path(name).name for name in content if f"/runs/{run.key}/" in name}
         assert kept == {"record.json", "scores.csv", "log.csv", "model.safetensors"}
+        network = load(content[f"results/smoke-sample/runs/{run.key}/model.safetensors"])
+        assert {name: tensor.dtype for name, tensor in network.items()} == {
+            "weight": torch.float16,
+            "norm.running_var": torch.float32,
+        }
     assert "results/smoke-sample/tables/25_efficiency.csv" in content
     tops = {name.split("/")[0] for name in content}
-    assert tops == {
-        "README.md",
-        "LICENSE",
-        "pyproject.toml",
-        "requirements.lock",
-        "m2s",
-        "notebooks",
-        "results",
-        "samples",
-    }
+    texts = {"README.md", "LICENSE", "pyproject.toml", "requirements.lock"}
+    assert tops - {"docs"} == texts | {"m2s", "notebooks", "results", "samples", "weights"}
+    committed = {name for name in content if name.startswith("results/full-real/")}
+    assert {"results/full-real/runs.csv", "results/full-real/tables/20_polyp_table.csv"} <= committed
+    assert not [name for name in committed if name.endswith(".safetensors")]
     notebooks = {name for name in content if name.endswith(".ipynb")}
     assert notebooks == {f"notebooks/{stem}.ipynb" for stem in MASTERS}
     for stem, master in MASTERS.items():

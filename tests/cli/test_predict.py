@@ -86,7 +86,7 @@ def test_the_default_network_is_taken_from_weights_and_a_missing_one_is_one_line
     )
     (tmp_path / "weights" / "m2snet-polyps").mkdir(parents=True)
     network = build_network(run)
-    save_file(pretrained.halve_state(network), tmp_path / "weights" / "m2snet-polyps" / pretrained.MODEL)
+    save_file(pretrained.halve_state(network.state_dict()), tmp_path / "weights" / "m2snet-polyps" / pretrained.MODEL)
     config = dict(
         model=run.model, encoder=run.encoder, options={}, num_classes=1, classes=["polyp"], size=64, run="a-run",
         mean=network.mean, std=network.std,
