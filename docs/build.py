@@ -135,11 +135,11 @@ def add_pages(page: Path, entries: list[str], title: str = "") -> None:
 
 
 def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> list[bool]:
-    """Write each notebook as it is shown, and their groups; the result says for each whether it was executed."""
+    """Write each notebook as it is shown, the drawings, and the groups; the result says for each if it was executed."""
     paths = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise InputError(f"no notebooks in {notebooks}")
-    (source / "notebooks").mkdir()
+    shutil.copytree(ROOT / "notebooks" / "drawings", source / "notebooks" / "drawings")
     (source / "download" / "student").mkdir(parents=True)
     executed = []
     for path in paths:
@@ -162,6 +162,7 @@ def prepare_notebook(path: Path, profile: str, data: str) -> tuple[NotebookNode,
     source = nbformat.read(path, as_version=4)
     executed = read_executed(results_dir(profile, data) / "notebooks" / path.name)
     if executed is None and (executed := read_executed(DOCS / "executed" / path.name)):
+        move_links(executed, "../../notebooks/", "")
         move_links(executed, "../../", "../")
     again = f"`make reproduce PROFILE={profile} DATA={'FOLDER' if data_label(data) == 'real' else data}`"
     if executed is None:

@@ -73,6 +73,7 @@ def make_small(notebook: NotebookNode, name: str) -> NotebookNode:
             if "image/png" in output.get("data", {}):
                 output.data |= shrink_picture(output.data.pop("image/png"))
     move_links(notebook, "../", "../../")
+    move_links(notebook, "drawings/", "../../notebooks/drawings/")
     binder = format_binder_link(Path(name).stem)
     note = f"> {'. '.join(describe_execution(notebook))} To run it: [notebooks/{name}](../../notebooks/{name})"
     note += f" · [![Binder](https://mybinder.org/badge_logo.svg)]({binder})" * bool(binder)

@@ -96,7 +96,9 @@ def write_run(folder, data: str, failed: bool = False) -> None:
         new_output("stream", text=text),
         new_output("display_data", {"image/png": encode(np.zeros((9, 9, 3), np.uint8)), "text/plain": "<Figure>"}),
     ]
-    title = new_markdown_cell("# 01 Tiny\n\n![a drawing](../docs/drawings/su.svg) and [02](02_network.ipynb)")
+    title = new_markdown_cell(
+        "# 01 Tiny\n\n![a drawing](drawings/su.svg), [02](02_network.ipynb), [page](../docs/data.md)"
+    )
     cells = [title, new_code_cell("1", outputs=outputs, metadata={"papermill": {"duration": 1}})]
     notebook = new_notebook(cells=cells, metadata=info | {"papermill": run, "widgets": {}})
     target = folder / "results" / "lab-phantom" / "notebooks" / "01_tiny.ipynb"
@@ -114,7 +116,7 @@ def test_a_copy_is_made_of_an_executed_notebook(executed, pages, tmp_path, monke
     copy = nbformat.read(target / "01_tiny.ipynb", as_version=4)
     assert copy.metadata.m2s == {"profile": "lab", "data": "phantom", "date": "2026-11-21", "seconds": 7}
     title, note, code = copy.cells
-    assert "](../../docs/drawings/su.svg) and [02](02_network.ipynb)" in title.source
+    assert "](../../notebooks/drawings/su.svg), [02](02_network.ipynb), [page](../../docs/data.md)" in title.source
     assert note.source.startswith("> Executed with profile lab on made-up images. On 2026-11-21, in 7 seconds.")
     assert code.outputs[0].text == "results/lab-phantom/runs.csv samples" and not code.metadata
     readme = (target / "README.md").read_text(encoding="utf-8")

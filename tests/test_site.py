@@ -60,7 +60,7 @@ def site(docs, tmp_path_factory):
     """The folder of a built site."""
     folder = tmp_path_factory.mktemp("site")
     tiny = notebook(
-        new_markdown_cell(f"Quokkas subtract.\n\n$$ {EQUATION} $$"),
+        new_markdown_cell(f"Quokkas subtract.\n\n$$ {EQUATION} $$\n\n![The unit](drawings/su.svg)"),
         new_code_cell("### BEGIN SOLUTION\nanswer = 42\n### END SOLUTION"),
         new_code_cell("explore()"),
     )
@@ -89,6 +89,13 @@ def test_the_pages_are_there_and_link_to_each_other(site):
     assert (site / "results" / "published" / "README.html").exists()
     pictures = re.findall(r'<img[^>]*src="([^"]+)"', start)
     assert pictures and all((site / picture).exists() for picture in pictures)
+
+
+def test_a_page_shows_the_drawing_of_its_notebook(site):
+    page = site / "notebooks" / "00_tiny.html"
+    picture = re.search(r'<img[^>]*alt="The unit"[^>]*src="([^"]+)"', page.read_text(encoding="utf-8"))[1]
+    drawn = (page.parent / picture).read_bytes()
+    assert drawn == (ROOT / "notebooks" / "drawings" / "su.svg").read_bytes()
 
 
 def test_sphinx_warns_of_nothing_but_the_notebooks_left_out_here(site):

@@ -10,7 +10,7 @@ from m2s import paths
 from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_text, write_whole
 from m2s.errors import InputError, some
 
-FOLDERS = ["m2s", "samples", "weights", "docs/drawings"]
+FOLDERS = ["m2s", "samples", "weights", "notebooks/drawings"]
 FOLDERS += ["results/published", "results/full-real/runs", "results/full-real/tables"]
 """The folders of the repository that are in the archive as they are."""
 
@@ -30,6 +30,8 @@ def write_student(out: Path, profile: str = "lab") -> Path:
     target = out / f"{TOP}.zip"
     for name, text in copies.items():
         write_text(out / "student" / name, text)
+    for drawing in (paths.ROOT / "notebooks" / "drawings").glob("*.svg"):
+        write_text(out / "student" / "drawings" / drawing.name, drawing.read_text(encoding="utf-8"))
     write_text(out / "answers.md", format_answers(masters))
     with write_whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(kept | texts):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -90,6 +91,8 @@ def reproduce(
     command += ["--config", f"profile={profile}", f"data={data}", f"notebooks={notebooks}"]
     command += [f"results={paths.results_root()}"]
     with _lock_results(results):
+        if not dry_run and (notebooks / "drawings").is_dir():  # beside the executed copies, which show them
+            shutil.copytree(notebooks / "drawings", results / "notebooks" / "drawings", dirs_exist_ok=True)
         progress, code = _run_engine(command, results, dry_run)
     if dry_run and code == 0:
         _print_plan(progress, profile, data, cores)

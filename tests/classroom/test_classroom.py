@@ -162,6 +162,9 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
     assert {"m2s/data/sets/lists/busi/busi_fold1-test.txt", "results/published/m2snet_v1_table01.csv"} <= content.keys()
     library = {path.relative_to(paths.ROOT).as_posix() for path in (paths.ROOT / "m2s").rglob("*.py")}
     assert library <= content.keys()
+    shown = {name for master in MASTERS.values() for name in re.findall(r"drawings/\w+\.svg", nbformat.writes(master))}
+    assert shown and {f"notebooks/{name}" for name in shown} <= content.keys()
+    assert all((tmp_path / "build" / "student" / name).exists() for name in shown)
     from m2s.runs.plan import list_runs
 
     for run in list_runs("smoke", "sample"):

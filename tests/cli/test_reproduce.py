@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -113,6 +114,8 @@ def test_notebooks_are_executed_with_the_asked_parameters_and_this_environment(f
         assert 'profile = "smoke"' in injected.source and 'data = "phantom"' in injected.source
         code = [c for c in executed.cells if c.cell_type == "code" and c.source.strip()]
         assert all(c.execution_count for c in code) and any(c.outputs for c in code)
+        for name in re.findall(r"\]\((drawings/\w+\.svg)\)", nbformat.writes(executed)):
+            assert (made.results / "notebooks" / name).exists(), "a drawing that the executed copy shows"
 
 
 def test_a_second_call_has_nothing_to_do(first):
