@@ -55,7 +55,11 @@ def reproduce(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train runs of the list, or one with changed settings."""
+    """Train runs of the list, one with changed settings, or one on a user's own images."""
+    if args.images or args.masks or args.name:
+        from m2s.cli.own import train_on_own_images
+
+        return train_on_own_images(args)
     from m2s import paths
     from m2s.runs.build import build_network
     from m2s.runs.execute import execute

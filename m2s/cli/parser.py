@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from m2s.cli.own import parse_held_out
 from m2s.errors import InputError
 
 DEFAULT_NETWORK = "m2snet-polyps"
@@ -45,8 +46,18 @@ def build_parser() -> Parser:
     add("--notebooks", type=Path, metavar="DIR", help="another folder of notebooks")
     add("--dry-run", action="store_true", help="list what would be done")
 
-    help = "train a run, or go on with it; without --key, the profile's M2SNet on polyps with your changes"
-    add = command("train", help, "--profile lab --model msnet --seed 1")
+    help = (
+        "train on your own images, or a run of the published tables, or go on with it; without --images and --key, the "
+        "profile's M2SNet on polyps with your changes"
+    )
+    add = command("train", help, "--images photos --masks masks --name mine")
+    add("--images", type=Path, metavar="DIR", help="a folder of your own images")
+    add("--masks", type=Path, metavar="DIR", help="their masks, paired by name; several classes: with a classes.txt")
+    add("--name", metavar="NAME", help="what the trained network is to be called")
+    help = "the part that is held out to score on, or a folder with images/ and masks/ (default: 0.2)"
+    add("--val", type=parse_held_out, default=0.2, metavar="DIR|PART", help=help)
+    help = "a column of a CSV file beside the images (patient, video): what belongs together is held out together"
+    add("--group", metavar="COLUMN", help=help)
     add_profile_and_data(add)
     add("--list", action="store_true", help="list the keys and titles of the profile's runs")
     add("--key", nargs="+", help="the keys of some runs of that list, or names that only one has")

@@ -1,10 +1,13 @@
 """Load the images of a data set: real files from a folder or from the sample on board, or made-up ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from m2s.data.disk import layouts
+from m2s.data.disk.images import FilePair
+from m2s.data.disk.nifti import VolumePair
 from m2s.data.imageset import ImageSet, short_hash
 from m2s.data.sets import find_set
 from m2s.errors import InputError, told_where, unknown
@@ -47,6 +50,11 @@ def load_images(
         order = np.random.default_rng([seed, len(pairs)]).permutation(len(pairs))
         pairs = [pairs[i] for i in sorted(order[:limit])]
     with told_where(root):  # also of a link that leads nowhere
-        sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
-    fingerprint = short_hash(name, *sizes)
+        fingerprint = fingerprint_files(name, pairs)
     return ImageSet(name, entry.title, split, source, False, fingerprint, tuple(pairs), entry)
+
+
+def fingerprint_files(name: str, pairs: Sequence[FilePair | VolumePair]) -> str:
+    """A short hash of a set's name and of the names and file sizes of its images and masks."""
+    sizes = [" ".join(map(str, (p.name, *(f.stat().st_size for f in (p.image, *p.masks))))) for p in pairs]
+    return short_hash(name, *sizes)

@@ -26,7 +26,9 @@ from m2s.runs.train import CHECKPOINT, train
 from m2s.studies.run import CODE_VERSION, Run, split_of
 
 
-def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> Path:
+def execute(
+    run: Run, results: Path, data: str, kept: Tensors | None = None, own: tuple[ImageSet, ImageSet] | None = None
+) -> Path:
     """Train and score a run, unless it is there already, and publish it by one rename.
 
     A killed run goes on from its last epoch. The folder then holds ``record.json`` (settings, data, weights,
@@ -34,15 +36,19 @@ def execute(run: Run, results: Path, data: str, kept: Tensors | None = None) -> 
     ``training.json`` (what of the record is about the training).
     To score a run again, for instance because a test set has been added, delete its record: the training is kept.
     ``data`` is ``"sample"``, ``"phantom"`` or the folder of the data sets; ``kept`` holds tensors of earlier runs
-    (:func:`m2s.runs.build.build_tensors`).
+    (:func:`m2s.runs.build.build_tensors`); ``own`` are a user's images to train and to score on, where ``data`` is
+    ``"own"`` (:func:`m2s.data.own.load_own_images`).
     """
-    if data_label(data) != run.data:
+    if own is None and data_label(data) != run.data:
         raise InputError(f"run {run.key} is made for {run.data} data, but data is {data}")
     folder = run_folder(run, results)
     if (folder / RECORD).exists():
         return folder
-    train_set = load_train_set(run, data)
-    test_sets, missing = _find_test_sets(run, data)
+    if own:
+        train_set, test_sets, missing = own[0], [own[1]], {}
+    else:
+        train_set = load_train_set(run, data)
+        test_sets, missing = _find_test_sets(run, data)
     partial = folder.with_name(folder.name + ".partial")
     try:
         with suppress(OSError):

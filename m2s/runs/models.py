@@ -49,9 +49,13 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / MODEL} does not fit the network of {RECORD} beside it: {reason}") from error
-    entry = CATALOGUE[split_of(settings["train_sets"][0], "train")[0]]
-    model.size, model.modality, model.spacing = settings["recipe"]["size"], entry.modality, entry.spacing
-    model.classes = entry.classes if classes > 1 else entry.classes[:1]
+    model.size = settings["recipe"]["size"]
+    if settings["data"] == "own":
+        model.classes = tuple(settings["classes"])
+    else:
+        entry = CATALOGUE[split_of(settings["train_sets"][0], "train")[0]]
+        model.modality, model.spacing = entry.modality, entry.spacing
+        model.classes = entry.classes if classes > 1 else entry.classes[:1]
     return model.eval(), model.size
 
 

@@ -26,7 +26,8 @@ class Run:
     "test"; ``train_limit`` takes that many images of each training set; ``num_classes`` and ``options`` go to
     :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:mod:`m2s.runs.build` has the values);
     ``loss_form`` is one of :data:`m2s.losses.FORMS` or of :data:`m2s.runs.build.OTHER_LOSSES`, which take no
-    ``loss_terms`` and no LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``watch`` writes down the
+    ``loss_terms`` and no LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``fingerprint`` and
+    ``classes`` are of a user's own images, whose ``data`` is "own" (:mod:`m2s.data.own`). ``watch`` writes down the
     IoU on the first test set after every epoch. The last four fields do not shape the trained weights beyond rounding
     and are no part of the key.
     """
@@ -47,6 +48,8 @@ class Run:
     lossnet_resize: int | None = None
     lossnet_weight: float = 0.1
     lossnet_pretrained: bool = True
+    fingerprint: str = ""
+    classes: tuple[str, ...] = ()
     test_sets: tuple[str, ...] = field(default=(), compare=False)
     test_limit: int | None = field(default=None, compare=False)
     threads: int = field(default=1, compare=False)
@@ -65,7 +68,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """``m2snet-polyps-96px-s0``: what people call it; runs that differ in something else share it."""
+        """``m2snet-polyps-96px-s0``: what people call it; runs that differ in something else share it.
+
+        A run on a user's own images has the name that the user gave them.
+        """
+        if self.data == "own":
+            return split_of(self.train_sets[0], "train")[0]
         tasks = {task.train_sets: name for name, task in (TASKS | {"joint": JOINT}).items()}
         sets = "+".join(one.removesuffix("/train").removesuffix("-train").replace("/", "-") for one in self.train_sets)
         return f"{self.model}-{tasks.get(self.train_sets, sets)}-{self.recipe.size}px-s{self.recipe.seed}"
@@ -81,7 +89,7 @@ class Run:
     @property
     def volumetric(self) -> bool:
         """Whether it is trained on volumes."""
-        return CATALOGUE[split_of(self.train_sets[0], "train")[0]].volumetric
+        return self.data != "own" and CATALOGUE[split_of(self.train_sets[0], "train")[0]].volumetric
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "Run":
