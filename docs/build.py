@@ -116,6 +116,8 @@ def copy_pages(source: Path, results: Path) -> None:
     for name in [*linked, *(str(page.relative_to(ROOT)) for page in pages)]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
+    readme = source / "README.md"
+    readme.write_text(readme.read_text(encoding="utf-8").replace("docs/executed/README.md", "notebooks.md"), "utf-8")
     for table in results.glob("tables/*.md"):
         copy = source / "results" / results.name / "tables" / table.name
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,16 @@
 """What README and docs/results.md say is there: links, notebooks, commands, and the measured numbers they show."""
 
+import json
 import re
 
 import pandas as pd
 import pytest
+from PIL import Image
+from safetensors.torch import save_file
 
-from m2s import tables
+import m2s
+from m2s import pretrained, tables
+from m2s.cli.main import main
 from m2s.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -40,6 +45,40 @@ def test_every_make_target_it_names_exists():
     named = set(re.findall(r"^(?:make|`make) (\w+)|`make (\w+)", README, re.MULTILINE))
     for target in {a or b for a, b in named}:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder with what the README's snippets name, and a tiny untrained network under the name that they load."""
+    network = m2s.create_model("m2snet", encoder="test_efficientnet", pretrained=False)
+    (tmp_path / "weights" / "m2snet-polyps").mkdir(parents=True)
+    save_file(pretrained.halve_state(network.state_dict()), tmp_path / "weights" / "m2snet-polyps" / pretrained.MODEL)
+    config = {"model": "m2snet", "encoder": "test_efficientnet", "options": {}, "num_classes": 1, "classes": ["polyp"]}
+    config |= {"size": 64, "mean": network.mean, "std": network.std, "run": "untrained"}
+    (tmp_path / "weights" / "m2snet-polyps" / pretrained.CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    Image.new("RGB", (90, 70), "pink").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("M2S_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "weights")
+    return tmp_path
+
+
+def test_every_line_of_python_runs(home):
+    snippets = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    names = {}
+    for snippet in snippets:
+        exec(snippet, names)
+    assert names["probabilities"].shape == (70, 90) and 0 <= names["probabilities"].min() <= 1
+    assert sum(p.numel() for p in names["untrained"].parameters()) > 2e7
+
+
+def test_every_command_runs(home):
+    lines = re.findall(r"^\.venv/bin/m2s (.+?)(?: +#.*)?$", README, re.MULTILINE)
+    assert lines
+    for line in lines:
+        assert main(line.split()) == 0, line
+    written = {path.relative_to(home).as_posix() for path in (home / "maps").rglob("*.*")}
+    assert written == {"maps/photo.png", "maps/overlays/photo.png"}
 
 
 def read_cells(corner: str, page: str) -> dict[tuple[str, str], str]:
