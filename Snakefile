@@ -10,10 +10,27 @@ from m2s.runs.plan import batch_runs, list_runs, notebook_runs
 
 PROFILE = config.get("profile", "lab")
 DATA = paths.resolve_data(config.get("data", "sample"))
-# Absolute, because a notebook runs in its own folder.
+# Absolute, because a notebook runs in its own folder. A kernel with another backend than its own shows no pictures.
+os.environ.pop("MPLBACKEND", None)
 os.environ["M2S_RESULTS"] = str(Path(config.get("results", paths.results_root())).resolve())
 RESULTS = paths.results_dir(PROFILE, DATA)
 SOURCES = Path(config.get("notebooks", paths.ROOT / "notebooks")).resolve()
+RESULTS.mkdir(parents=True, exist_ok=True)
+
+
+# All that is written has its name relative to this folder: the folder's own name may hold braces, which mean wildcards.
+workdir: str(RESULTS)
+
+
+def find_plain(folder, name):
+    """A path to a folder without braces, which would be wildcards: where it has some, a link in that of the results."""
+    if "{" not in str(folder):
+        return folder
+    link = Path(".snakemake") / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder)
+    return link
+
 
 # Jobs replace their shell (exec), so that Snakemake, when it is interrupted, ends the work and not just the shell. The
 # commands have nothing else that only a POSIX shell knows.
@@ -23,12 +40,12 @@ RUNS = {run.key: run for run in list_runs(PROFILE, DATA)}
 THREADS = max((run.threads for run in RUNS.values()), default=1)
 os.environ |= {"OMP_NUM_THREADS": str(THREADS), "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
-RECORD = str(RESULTS / "runs" / "{key}" / "record.json")
-DONE = str(RESULTS / "notebooks" / "{stem}.done")
+RECORD = "runs/{key}/record.json"
+DONE = "notebooks/{stem}.done"
 # They write tables.COSTS.
 COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_lgmsnet_3d"]
 # A notebook runs again when the library changes, except the files that only start things.
-LIBRARY = sorted(str(path) for path in (paths.ROOT / "m2s").rglob("*.py"))
+LIBRARY = sorted(str(path) for path in find_plain(paths.ROOT / "m2s", "library").rglob("*.py"))
 LIBRARY = [path for path in LIBRARY if Path(path).parent.name not in ("cli", "classroom", "nnunet", "trainers")]
 
 
@@ -41,13 +58,13 @@ rule all:
     input:
         expand(RECORD, key=RUNS),
         expand(DONE, stem=NOTEBOOKS),
-        str(RESULTS / "runs.csv"),
+        "runs.csv",
 
 
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
 # it any more: Snakemake would delete it first.
 for number, batch in enumerate(batch_runs(PROFILE, DATA)):
-    todo = [run for run in batch if not Path(RECORD.format(key=run.key)).exists()]
+    todo = [run for run in batch if not (RESULTS / RECORD.format(key=run.key)).exists()]
     if not todo:
         continue
 
@@ -57,7 +74,7 @@ for number, batch in enumerate(batch_runs(PROFILE, DATA)):
         output:
             [RECORD.format(key=run.key) for run in todo],
         log:
-            str(RESULTS / "logs" / f"{todo[0].key}.log"),
+            f"logs/{todo[0].key}.log",
         params:
             chosen=" ".join(run.key for run in todo),
         threads: todo[0].threads
@@ -72,9 +89,9 @@ rule index:
     input:
         expand(RECORD, key=RUNS),
     output:
-        str(RESULTS / "runs.csv"),
+        "runs.csv",
     log:
-        str(RESULTS / "logs" / "index.log"),
+        "logs/index.log",
     message:
         "index runs.csv"
     params:
@@ -86,7 +103,7 @@ rule index:
 # The executed copy is a log, because Snakemake deletes the outputs of a failed job and keeps its logs.
 rule notebook:
     input:
-        str(SOURCES / "{stem}.ipynb"),
+        str(find_plain(SOURCES, "sources") / "{stem}.ipynb"),
         LIBRARY,
         lambda wildcards: expand(
             RECORD, key=[run.key for run in notebook_runs(wildcards.stem, PROFILE, DATA)]
@@ -96,8 +113,8 @@ rule notebook:
     output:
         touch(DONE),
     log:
-        notebook=str(RESULTS / "notebooks" / "{stem}.ipynb"),
-        messages=str(RESULTS / "logs" / "{stem}.log"),
+        notebook="notebooks/{stem}.ipynb",
+        messages="logs/{stem}.log",
     threads: THREADS
     message:
         "notebook {wildcards.stem}"

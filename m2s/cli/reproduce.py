@@ -20,7 +20,7 @@ from m2s.errors import InputError, RunError, require_extra, unknown
 from m2s.runs.plan import list_runs, notebook_runs
 from m2s.runs.store import load_record
 
-LOG, PIDS = "reproduce.log", ".reproduce.pids"
+LOG, PIDS, CONFIG = "reproduce.log", ".reproduce.pids", ".reproduce.json"
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Job:
     title: str
     notebook: str | None
     logs: list[Path]
+    """Relative to the folder of results."""
     started: float = field(default_factory=time.monotonic)
 
 
@@ -87,17 +88,18 @@ def reproduce(
     command += ["--directory", str(results), "--cores", str(cores), "--nolock", "--nocolor"]
     command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--keep-incomplete"]
     command += ["--dry-run"] if dry_run else []
-    command += [str(results / f"notebooks/{stem}.done") for stem in _match_notebooks(only, notebooks)]
-    command += ["--config", f"profile={profile}", f"data={data}", f"notebooks={notebooks}"]
-    command += [f"results={paths.results_root()}"]
+    command += [f"notebooks/{stem}.done" for stem in _match_notebooks(only, notebooks)]
+    settings = {"profile": profile, "data": data, "notebooks": str(notebooks), "results": str(paths.results_root())}
+    command += ["--configfile", str(results / CONFIG)]  # of its arguments it makes numbers, lists and comments
     with _lock_results(results):
+        (results / CONFIG).write_text(json.dumps(settings), encoding="utf-8")
         if not dry_run and (notebooks / "drawings").is_dir():  # beside the executed copies, which show them
             shutil.copytree(notebooks / "drawings", results / "notebooks" / "drawings", dirs_exist_ok=True)
         progress, code = _run_engine(command, results, dry_run)
     if dry_run and code == 0:
         _print_plan(progress, profile, data, cores)
     elif progress.failed:
-        raise RunError(_describe_failures(progress))
+        raise RunError(_describe_failures(progress, results))
     elif code:
         raise RunError(f"Snakemake ended with {code}: {_last_line(results / LOG)} (all of it: {results / LOG})")
     else:
@@ -223,12 +225,13 @@ def _print_plan(progress: Progress, profile: str, data: str, cores: int) -> None
     print(f"{len(todo)} runs and {len(stems)} notebooks to do" + f"; training takes about {whole} here" * bool(todo))
 
 
-def _describe_failures(progress: Progress) -> str:
+def _describe_failures(progress: Progress, results: Path) -> str:
     """The message for failed jobs: one line for each, with the notebook, cell and error, or the run's last line."""
     lines = []
     for job in map(progress.jobs.get, progress.failed):
-        error = (job.notebook and notebook_error(job.logs[0])) or _last_line(job.logs[-1])
-        lines.append(f"{job.title}: {error} (see {job.logs[0]})")
+        logs = [results / log for log in job.logs]
+        error = (job.notebook and notebook_error(logs[0])) or _last_line(logs[-1])
+        lines.append(f"{job.title}: {error} (see {logs[0]})")
     waiting = progress.total - len(progress.done) - len(progress.failed)
     summary = f"{len(progress.failed)} of {progress.total} jobs failed"
     summary += f", {waiting} that need them did not run" if waiting else ""
