@@ -182,7 +182,8 @@ def _reprints(name: str) -> set[str]:
 
 def _settings(run: Run) -> str:
     limit = f", at most {run.train_limit} training images of each set" if run.train_limit else ""
-    return f"{run.encoder}, {run.recipe.size} px, {run.recipe.epochs} epochs, {describe_lossnet(vars(run))}{limit}"
+    encoder = f"{run.encoder}, " * (run.encoder != "none")
+    return f"{encoder}{run.recipe.size} px, {run.recipe.epochs} epochs, {describe_lossnet(vars(run))}{limit}"
 
 
 def _not_yet(results: Results) -> str:
