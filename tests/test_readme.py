@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import m2s
-from m2s import pretrained, tables
-from m2s.cli.main import main
+from m2s import encoders, pretrained, tables, weights
+from m2s.cli.main import COMMANDS, main
 from m2s.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -57,6 +57,12 @@ def home(tmp_path, monkeypatch):
     config |= {"size": 64, "mean": network.mean, "std": network.std, "run": "untrained"}
     (tmp_path / "weights" / "m2snet-polyps" / pretrained.CONFIG).write_text(json.dumps(config), encoding="utf-8")
     Image.new("RGB", (90, 70), "pink").save(tmp_path / "photo.jpg")
+    for number in range(5):
+        for name, color in (("photos", "pink"), ("masks", "black")):
+            (tmp_path / name).mkdir(exist_ok=True)
+            with Image.new("RGB", (64, 64), color) as picture:
+                picture.paste("white", (10 * number, 20, 10 * number + 16, 36))
+                picture.save(tmp_path / name / f"{number}.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "weights")
@@ -72,11 +78,16 @@ def test_every_line_of_python_runs(home):
     assert sum(p.numel() for p in names["untrained"].parameters()) > 2e7
 
 
-def test_every_command_runs(home):
+def test_every_command_runs(home, monkeypatch):
+    build = weights.create_timm  # the encoder of timm's tests has no pretrained weights
+    monkeypatch.setattr(encoders, "create_timm", lambda name, pretrained, **rest: build(name, False, **rest))
+    small = {"train": ["--encoder", "test_efficientnet", "--size", "64", "--epochs", "1"]}
     lines = re.findall(r"^\.venv/bin/m2s (.+?)(?: +#.*)?$", README, re.MULTILINE)
     assert lines
     for line in lines:
-        assert main(line.split()) == 0, line
+        assert main(line.split() + small.get(line.split()[0], [])) == 0, line
+    assert {line.split()[0] for line in lines} == {"predict", "train"}
+    assert set(re.findall(r"`\.venv/bin/m2s (\w+)", README)) <= COMMANDS.keys()
     written = {path.relative_to(home).as_posix() for path in (home / "maps").rglob("*.*")}
     assert written == {"maps/photo.png", "maps/overlays/photo.png"}
 
