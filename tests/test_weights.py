@@ -1,8 +1,11 @@
 """Where pretrained weights come from: the order of places, the recorded source, and the errors."""
 
+import socket
 import subprocess
 import sys
+import time
 
+import huggingface_hub
 import pytest
 import timm
 import torch
@@ -89,8 +92,39 @@ def test_no_weights_anywhere_is_an_error_that_names_the_ways_out(monkeypatch):
         m2s.create_model("m2snet", encoder="resnet18")
     message = str(caught.value)
     assert "\n" not in message
-    for way in ("resnet18.safetensors", "M2S_WEIGHTS", "install a package", "go online", "pretrained=False"):
+    ways = ("/timm/resnet18.a1_in1k/resolve/main/model.safetensors", "save it as resnet18.safetensors", "M2S_WEIGHTS")
+    for way in (*ways, "install a package", "pretrained=False"):
         assert way in message
+
+
+def test_a_hub_that_does_not_answer_is_given_up_within_seconds(monkeypatch):
+    monkeypatch.delenv("M2S_WEIGHTS", raising=False)
+    for proxy in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    huggingface_hub.close_session()
+    weights.hub_answers.cache_clear()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections and says nothing
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.perf_counter()
+        with pytest.raises(InputError, match="the hub does not answer"):
+            weights.create_timm("resnet18")
+        assert time.perf_counter() - start < 5
+    huggingface_hub.close_session()
+    weights.hub_answers.cache_clear()
+
+
+def test_the_hubs_cache_serves_without_the_hub(tmp_path, monkeypatch):
+    monkeypatch.delenv("M2S_WEIGHTS", raising=False)
+    monkeypatch.setattr(weights, "hub_answers", lambda: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--timm--test_efficientnet.r160_in1k"
+    (folder / "snapshots" / "0").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0")
+    state = timm.create_model("test_efficientnet").state_dict()
+    save_file(state, folder / "snapshots" / "0" / "model.safetensors")
+    model, source = weights.create_timm("test_efficientnet")
+    assert source == "timm's hub" and torch.equal(model.conv_stem.weight, state["conv_stem.weight"])
 
 
 def test_a_pth_file_is_read_without_executing_it(tmp_path):
