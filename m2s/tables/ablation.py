@@ -58,9 +58,9 @@ def read_ablation(
         book.write(table, name)
     cells = table[(table["metric"] == metric) & (table["status"] == Status.MEASURED)]
     if cells.empty:
-        reasons = "\n".join(f"- {line}" for line in list_reasons(table))
+        reasons = "\n".join(f"- {line}" for line in list_reasons(table.replace({"row": names})))
         none = f"**No row of this table has been run on {images} yet, so nothing is shown as ours.**"
-        display(Markdown(f"{none}\n\n{reasons}"))
+        display(Markdown(f"{none}\n\n<details><summary>Why not</summary>\n\n{reasons}\n\n</details>"))
         return
     shown = wide_table(cells).rename(index=names).droplevel(1, axis=1)
     steps = find_steps(book, reference, metric).replace({"row": names})
@@ -73,8 +73,11 @@ def read_ablation(
     shown["seeds"] = cells.groupby("row", sort=False)["seeds"].max().rename(names).reindex(shown.index)
     display(Markdown(f"**{metric} on {images}**, {shown.columns.name}:"))
     display(shown.rename_axis(columns=None))
+    ours = table.loc[table["status"] != Status.PUBLISHED, "row"].unique()
+    if absent := [names[row] for row in ours if row not in set(cells["row"])]:
+        display(Markdown(f"Not run yet, and so not shown: {', '.join(absent)}."))
     book.show(draw_steps(steps, f"{metric} less that of '{names[reference]}'"), f"{name or book.study.notebook}_steps")
-    book.explain(table)
+    book.explain(table.replace({"row": names}))
 
 
 def draw_steps(steps: pd.DataFrame, label: str) -> Figure | None:
