@@ -51,7 +51,7 @@ def read_ablation(
         metric: of the table and the picture.
         name: of the picture's file; by default that of the study's notebook and ``_steps``.
     """
-    images = "made-up images" if book.made_up else "real images"
+    images = "made-up images" if all(book.kinds) else "real images"
     names = {row: (names or {}).get(row, row) for row in book.study.rows}
     table = book.table()
     if book.out is None:

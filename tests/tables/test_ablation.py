@@ -44,7 +44,7 @@ def test_a_step_is_decided_by_its_interval_and_enough_images(monkeypatch):
 def test_a_small_profile_shows_the_real_results_of_the_repository(tmp_path, monkeypatch, displayed):
     monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
     book = m2s.tables.open_real("aggregation", "lab", "phantom")
-    assert not book.made_up and book.folder == ROOT / "results" / "full-real"
+    assert not any(book.kinds) and book.folder == ROOT / "results" / "full-real"
     book.read("baseline", {"+ SU_5": "all orders"})
     table = next(shown for shown in displayed if isinstance(shown, pd.DataFrame))
     csv = pd.read_csv(ROOT / "results" / "full-real" / "tables" / "30_aggregation.csv")
