@@ -113,25 +113,26 @@ def main(folder: Path, name: str) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     save_file(halve_state(network.state_dict()), temporary / MODEL)
+    (temporary / MODEL).chmod(0o644)
     if (temporary / MODEL).stat().st_size > LIMIT:
         raise InputError(f"{temporary / MODEL} has more than {LIMIT / 1e6:.0f} MB: take a run with a smaller encoder")
     (temporary / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
-    (temporary / "README.md").write_text(write_card(name, record, scores))
+    (temporary / "README.md").write_text(write_card(name, record, scores, len(pd.read_csv(folder / "log.csv"))))
     load_pretrained(temporary)
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     return target
 
 
-def write_card(name: str, record: dict, scores: pd.DataFrame) -> str:
-    """The model card, every figure from the run's record and scores."""
+def write_card(name: str, record: dict, scores: pd.DataFrame, done: int) -> str:
+    """The model card, every figure from the run's record and scores; ``done`` is the number of epochs."""
     settings = record["settings"]
     options = ", ".join(f"{key} {value}" for key, value in dict(settings["options"]).items())
     title = ROWS[settings["model"]] + (f" ({options})" if options else " as released")
     sets = [CATALOGUE[split_of(one, "train")[0]] for one in settings["train_sets"]]
     return CARD.format(
         name=name, title=title, model=settings["model"], printed=list_printed(settings["model"], scores),
-        plain=list_plain(scores), settings=describe_training(record),
+        plain=list_plain(scores), settings=describe_training(record, done),
         data="\n".join(f"- {one.title}: {one.citation}; {one.licence}." for one in sets),
         failures=list_failures(scores), sets=" and ".join(one.title for one in sets),
     )  # fmt: skip
@@ -173,19 +174,21 @@ def list_failures(scores: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def describe_training(record: dict) -> str:
-    """The settings of the run, as a list in Markdown."""
+def describe_training(record: dict, done: int) -> str:
+    """The settings of the run, of which so many epochs are done, as a list in Markdown."""
     settings, recipe = record["settings"], record["settings"]["recipe"]
     gpu = record["machine"]["gpu"]
+    epochs = f"{recipe['epochs']} epochs" if done == recipe["epochs"] else f"{done} of {recipe['epochs']} epochs"
     return "\n".join([
         f"- Encoder {settings['encoder']}, weights from: {record['weights']}; {record['parameters']:,} parameters.",
-        f"- {record['data'][0]['images']:,} training images, {recipe['size']} px, {recipe['epochs']} epochs, "
+        f"- {record['data'][0]['images']:,} training images, {recipe['size']} px, {epochs}, "
         f"batches of {recipe['batch_size']}, seed {recipe['seed']}; {recipe['optimizer']}, learning rates "
         f"{recipe['lr']} and {recipe['encoder_lr']} (encoder), schedule {recipe['schedule']}.",
         f"- Loss: {' and '.join(settings['loss_terms'])} ({settings['loss_form']}); {describe_lossnet(settings)}.",
         f"- {record['seconds']['training'] / 60:.0f} minutes on {gpu or record['machine']['processor']}; torch "
         f"{record['machine']['versions']['torch']}.",
         f"- Run `{record['key']}`, finished {record['finished']}.",
+        *([f"- Remark: {record['remark']}."] if "remark" in record else []),
     ])  # fmt: skip
 
 
