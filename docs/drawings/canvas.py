@@ -157,6 +157,12 @@ class Drawing:
             self.text(x, y, text, size)
         return Box(x, y, 2 * r, 2 * r)
 
+    def ring(self, x: float, y: float, r: float, color: str, dashed=False) -> None:
+        """The border of a circle, empty inside."""
+        place = f'cx="{number(x)}" cy="{number(y)}" r="{number(r)}"'
+        look = f'class="line-{color}" stroke-width="2"' + ' stroke-dasharray="5 4"' * dashed
+        self.parts.append(f"<circle {place} {look}/>")
+
     def dot(self, x: float, y: float, r: float, color: str = "grey") -> None:
         """A small full circle."""
         self.parts.append(f'<circle cx="{number(x)}" cy="{number(y)}" r="{number(r)}" class="full-{color}"/>')

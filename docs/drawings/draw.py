@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import data
+import lessons
 import lgmsnet
 import networks
 import training
@@ -28,6 +29,15 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "msu_released": units.draw_msu_released,
     "msu_published": units.draw_msu_published,
     "receptive_fields": units.draw_receptive_fields,
+    "orders": units.draw_orders,
+    "fast_filter": units.draw_fast_filter,
+    "bce_forms": training.draw_bce_forms,
+    "deep_supervision": training.draw_deep_supervision,
+    "overlap": lessons.draw_overlap,
+    "boundaries": lessons.draw_boundaries,
+    "folds": lessons.draw_folds,
+    "bootstrap": lessons.draw_bootstrap,
+    "windows": lessons.draw_windows,
 }
 
 

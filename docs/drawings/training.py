@@ -143,3 +143,71 @@ def draw_run_life() -> Drawing:
     d.arrow(there.right, (744, 104), (744, 350), color="green")
     d.text(614, 90, "yes", NORMAL, "start")
     return d
+
+
+def draw_bce_forms() -> Drawing:
+    """The weighted BCE as published and as written, on four pixels."""
+    b, w = (0.1, 0.2, 0.3, 2.0), (1, 1, 1, 6)
+    mean, total = sum(b) / len(b), sum(w)
+    weighted = [x * y for x, y in zip(b, w, strict=True)]
+    d = Drawing(
+        "The weighted BCE, as published and as written in the released code",
+        "Four pixels with their BCE b and their weights w. As published each pixel is weighted, and the sum is "
+        "divided by the sum of the weights. As written the mean of b is taken first, so that the weights cancel.",
+        330,
+    )
+    d.text(20, 62, "four pixels", NORMAL, "start", bold=True)
+    for x, name, values, color in ((100, "b", b, "sky"), (160, "w", w, "orange")):
+        d.text(x, 92, name, LARGE)
+        for i, value in enumerate(values):
+            d.box(x, 124 + 44 * i, 50, 34, f"{value:g}", color)
+    d.text(20, 256, "(at the\nborder)", SMALL, "start", "muted")
+    d.text(300, 62, "as published: weigh each pixel", NORMAL, "start", bold=True)
+    products = [d.box(330 + 62 * i, 112, 52, 34, f"{value:g}", "purple") for i, value in enumerate(weighted)]
+    d.text(300, 84, "w · b", SMALL, "start")
+    sums = d.box(640, 112, 110, 34, f"Σ w·b = {sum(weighted):g}", "purple", SMALL)
+    d.arrow(products[-1].right, sums.left)
+    d.box(
+        640,
+        164,
+        250,
+        36,
+        f"{sum(weighted):g} / Σ w = {sum(weighted):g} / {total} = {sum(weighted) / total:.2f}",
+        "green",
+    )
+    d.arrow(sums.bottom, (640, 146))
+    d.text(300, 220, "as written: the mean comes first", NORMAL, "start", bold=True)
+    first = d.box(358, 268, 116, 36, f"mean b = {mean:g}", "purple")
+    d.box(620, 268, 290, 36, f"Σ w · {mean:g} / Σ w = {mean * total / total:.2f}, whatever w is", "vermilion")
+    d.arrow(first.right, (475, 268))
+    d.note(
+        314,
+        "The IoU is weighted in both. PyTorch reads reduce='none' as a switch that is on; reduction='none' was meant.",
+    )
+    return d
+
+
+def draw_deep_supervision() -> Drawing:
+    """A loss at every stage of the decoder, LossNet at the last alone."""
+    d = Drawing(
+        "Deep supervision: a loss at every stage of the decoder",
+        "The stages D4, D3, D2 and D1 of the decoder each give logits, enlarged to the size of the mask. IoU and "
+        "BCE are summed over all four. LossNet sees the last output alone.",
+        352,
+    )
+    total, previous = d.circle(716, 164, 20, "+", "vermilion", 20), None
+    for row, i in enumerate((1, 2, 3, 4)):
+        y = 84 + 62 * row
+        stage = d.box(90, y, 110, 40, f"D^{i}", "purple", LARGE)
+        logits = d.box(276, y, 150, 40, "logits" if i == 1 else "3×3 conv: logits", size=SMALL)
+        large = d.box(440, y, 110, 40, "enlarged", size=SMALL)
+        loss = d.box(588, y, 116, 40, "IoU + BCE", "vermilion")
+        d.chain(stage, logits, large, loss)
+        d.arrow(loss.right, (total.x - 18, total.y + (y - total.y) / 12), color="vermilion")
+        if previous:
+            d.arrow(stage.top, previous.bottom, color="purple")
+        previous = stage
+    lossnet = d.box(588, 316, 116, 36, "λ · LossNet", "vermilion")
+    d.arrow((510, 84), (510, 316), lossnet.left, color="vermilion")
+    d.arrow(lossnet.right, (716, 316), total.bottom, color="vermilion")
+    return d

@@ -159,3 +159,71 @@ def draw_receptive_fields() -> Drawing:
 def measure_side(order: int, kernel: int) -> int:
     """Side of the window of MS_1^i that one pixel of MS_n^i reads through the shallow inputs, n = ``order``."""
     return 1 + (order - 1) * (kernel - 1 + 2)
+
+
+def draw_orders() -> Drawing:
+    """The triangle of notebook 02 with a number for each level."""
+    d = Drawing(
+        "Differences of differences, with one number for each level",
+        "Two triangles of numbers. The squares 1, 4, 9, 16, 25 have the differences 3, 5, 7, 9, then 2, 2, 2, "
+        "then 0. A single level that differs, 0, 0, 1, 0, 0, is still seen at order 4.",
+        400,
+    )
+    for x0, title, first in (
+        (20, "levels that grow evenly", [1, 4, 9, 16, 25]),
+        (420, "one level differs", [0, 0, 1, 0, 0]),
+    ):
+        d.text(x0, 62, title, NORMAL, "start", bold=True)
+        column, places = first, {}
+        for n in range(5):
+            x = x0 + 50 + 68 * n
+            d.text(x, 92, f"order {n + 1}", SMALL)
+            for i, value in enumerate(column):
+                places[n, i] = d.circle(
+                    x, 128 + 56 * i, 17, str(value), "orange" if n == 0 else "blue" if value else "grey"
+                )
+            column = [abs(b - a) for a, b in pairwise(column)]
+        for (n, i), here in places.items():
+            if n:
+                d.arrow(places[n - 1, i].right, here.left, color="sky")
+                x, y = places[n - 1, i + 1].right
+                d.arrow((x - 4, y - 12), (here.x - 12, here.y + 14), color="orange")
+    d.note(388, "Each node is |the one below left − the one on its left|, without filters and convolutions.")
+    return d
+
+
+def draw_fast_filter() -> Drawing:
+    """The all-one filter as released, and as it is computed here."""
+    d = Drawing(
+        "The released filter, and the same numbers at a small part of the work",
+        "Above: a dense convolution with 64 times 64 all-one filters gives 64 equal maps. Below: the 64 channels "
+        "are summed to one map, which is summed over a box. The result is the same.",
+        342,
+    )
+    top, bottom = 120, 244
+    for y, words in ((top, "as released"), (bottom, "in m2s")):
+        d.text(20, y - 58, words, NORMAL, "start", bold=True)
+    maps, out = d.stack(70, top, 56, 44, sheets=4), d.stack(724, top, 56, 44, "purple", 4)
+    d.chain(
+        maps,
+        d.box(396, top, 300, 54, "convolution: for each of 64 outputs\na sum over 64 channels and k×k pixels"),
+        out,
+    )
+    maps, out = d.stack(70, bottom, 56, 44, sheets=4), d.stack(724, bottom, 56, 44, "purple", 4)
+    steps = (
+        d.box(210, bottom, 130, 54, "sum over\n64 channels"),
+        d.area(336, bottom, 46, 38, "purple", 2),
+        d.box(462, bottom, 130, 54, "sum over\nk×k pixels"),
+        d.area(588, bottom, 46, 38, "purple", 2),
+    )
+    d.chain(maps, *steps, out)
+    d.text(336, bottom + 40, "one map", SMALL)
+    d.text(588, bottom + 40, "one map", SMALL)
+    d.text(724, bottom + 44, "64 times", SMALL)
+    counts = {k: (64 * 64 * k * k, k * k) for k in (3, 5)}
+    dense, fast = ([f"{counts[k][i]:,}" for k in counts] for i in (0, 1))
+    d.text(396, top + 44, f"multiply-adds for each pixel: {dense[0]} for 3×3, {dense[1]} for 5×5", SMALL)
+    d.text(
+        396, bottom + 72, f"multiply-adds for each pixel: {fast[0]} for 3×3, {fast[1]} for 5×5, and 63 additions", SMALL
+    )
+    return d

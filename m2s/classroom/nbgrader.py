@@ -1,5 +1,6 @@
 """The notebooks as an nbgrader course, with hidden checks."""
 
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from m2s.classroom import copies
+from m2s.paths import ROOT
 
 
 def make_nbgrader_source(master: NotebookNode) -> NotebookNode:
@@ -38,6 +40,9 @@ def write_course(folder: Path) -> list[Path]:
         if any(exercise.hidden for exercise in copies.list_exercises(master)):
             written.append(folder / "source" / stem / f"{stem}.ipynb")
             copies.write_text(written[-1], nbformat.writes(make_nbgrader_source(master)) + "\n")
+            for name in re.findall(r"\]\((drawings/\w+\.svg)\)", nbformat.writes(master)):
+                drawing = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
+                copies.write_text(written[-1].parent / name, drawing)
     copies.write_text(folder / "nbgrader_config.py", CONFIG)
     return written
 

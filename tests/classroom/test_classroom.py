@@ -240,6 +240,8 @@ def test_the_course_holds_an_assignment_for_every_graded_notebook(tmp_path):
         assert hidden >= len(names) / 2
         for cell in source.cells:
             assert "HIDDEN TESTS" not in cell.source or cell.metadata.nbgrader.grade
+            for name in re.findall(r"drawings/\w+\.svg", cell.source):
+                assert (path.parent / name).exists()
 
 
 def tiny_master():
