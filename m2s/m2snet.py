@@ -84,14 +84,14 @@ class M2SNet(Network):
         if style != "subtraction":
             if (tuple(kernels), filter, unit) != ((1, 3, 5), "ones", "subtraction"):
                 raise InputError(
-                    f"style '{style}' takes the filters' place: give m2snet no kernels, filter or unit with it"
+                    f"style '{style}' replaces the filters: give m2snet no kernels, filter or unit with it"
                 )
             kernels = (1,)
         super().__init__(Encoder(encoder, pretrained) if isinstance(encoder, str) else encoder)
         self.wiring, self.orders = wiring, orders
         dims = self.encoder.dims
         if style != "subtraction" and dims != 2:
-            raise InputError(f"style '{style}' is there in two dimensions only")
+            raise InputError(f"style '{style}' exists in 2-D only")
         conv = partial(ConvBNReLU, out_channels=WIDTH, dims=dims)
         head = partial(CONV[dims], WIDTH, num_classes, 3, padding=1)
         channels = dict(enumerate(self.encoder.channels, start=1))

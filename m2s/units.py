@@ -118,7 +118,7 @@ class PaperFilter(nn.Module):
     """One filter ``Filter(·)_{k×k}`` of Eq. 2 as written: a fixed filter on each channel by itself, nothing learned.
 
     Read this way the 1×1 all-one filter is the identity ("pixel-pixel" differences) and the unit has no extra
-    parameter, as the paper says of it.
+    parameter, as the paper says.
     """
 
     kernel: Tensor

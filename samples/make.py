@@ -56,7 +56,7 @@ def copy_volume(item, split: str) -> dict[str, object]:
 
 
 def line(name: str, image: str, file: Path, mask_file: Path, mask: np.ndarray, split: str) -> dict[str, object]:
-    """What the manifest says of one image."""
+    """What the manifest says about one image."""
     depth, height, width = (1, *mask.shape)[-3:]
     return {
         "name": image,

@@ -72,7 +72,7 @@ def test_trains(style, wiring):
 @pytest.mark.parametrize("style", LEARNED)
 @pytest.mark.parametrize("option", [{"kernels": (1, 3)}, {"filter": "gaussian"}, {"unit": "addition"}])
 def test_a_learned_style_takes_no_options_of_the_filters(style, option):
-    with pytest.raises(InputError, match=f"style '{style}' takes the filters' place"):
+    with pytest.raises(InputError, match=f"style '{style}' replaces the filters"):
         m2s.create_model("m2snet", "test_efficientnet", pretrained=False, style=style, **option)
 
 

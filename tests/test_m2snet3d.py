@@ -233,7 +233,7 @@ def test_user_errors():
         M2SNet3D("resnet19")
     with pytest.raises(InputError, match="first_stride 3"):
         M2SNet3D(first_stride=3)
-    with pytest.raises(InputError, match="style 'aspp' is there in two dimensions only"):
+    with pytest.raises(InputError, match="style 'aspp' exists in 2-D only"):
         M2SNet3D("resnet10", style="aspp")
     with pytest.raises(InputError, match="volume of 32×31×32 voxels: the network needs at least 32×32×32"):
         small()(torch.zeros(1, 1, 32, 31, 32))

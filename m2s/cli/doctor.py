@@ -34,7 +34,7 @@ TOOLS = {
 def examine(data: str | None = None) -> int:
     """Print what is found here, and what stands in the way; return 0 if nothing does, else 1.
 
-    An extra that is not installed is told, and stands in nobody's way: prediction and training need none.
+    A missing extra is reported but is no problem: prediction and training need none.
     ``data`` is a folder of data sets; without it the variable ``M2S_DATA`` is asked.
     """
     data = data or os.environ.get("M2S_DATA")

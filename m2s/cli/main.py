@@ -76,10 +76,10 @@ def train(args: argparse.Namespace) -> None:
     if args.key:
         runs = [find_run(args.profile, args.data, key) for key in args.key]
     else:
-        list_runs(args.profile, args.data)  # a wrong profile or folder is told before anything is written
+        list_runs(args.profile, args.data)  # reports a wrong profile or folder before anything is written
         run = STUDIES["polyps"].runs("M2SNet", args.profile, args.data)[0]
         runs = [replace(run, **network, recipe=replace(run.recipe, **recipe))]
-        build_network(runs[0], pretrained=False)  # a name that does not exist is told before anything is written
+        build_network(runs[0], pretrained=False)  # reports a name that does not exist before anything is written
     failed = []
     for run in runs:
         print(f"run {run.key}: {run.title}", flush=True)

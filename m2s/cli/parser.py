@@ -113,7 +113,7 @@ def build_parser() -> Parser:
 def build_script_parser(name: str) -> Parser:
     """The parser of ``data_scripts/<name>.py``."""
     script = f"python data_scripts/{name}.py"
-    text = f"Fetch, verify and prepare {name}; archives put there by hand are taken as well."
+    text = f"Fetch, verify and prepare {name}; archives that you put there yourself are used as well."
     parser = Parser(prog=script, description=text, epilog=f"example: {script} --root ~/polyps")
     add = parser.add_argument
     add_root(add)

@@ -1,4 +1,4 @@
-"""The whole reproduction by one call: Snakemake runs the graph in ``Snakefile``, and this file tells how it goes."""
+"""The whole reproduction by one call: Snakemake runs the graph in ``Snakefile``, and this file reports its progress."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class Job:
 
 @dataclass
 class Progress:
-    """What Snakemake has told so far: the jobs by their number, and the numbers of those that are done or failed."""
+    """What Snakemake has reported so far: the jobs by number, and the numbers of those that are done or failed."""
 
     total: int = 0
     jobs: dict[int, Job] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def reproduce(
     """Train every run and execute every notebook that is not yet done, and print one line for each.
 
     What was done before is kept: a second call has nothing to do, and a call after a kill goes on where the last one
-    stopped. A failing job does not stop the others, and is told at the end by a ``RunError``.
+    stopped. A failing job does not stop the others, and is reported at the end by a ``RunError``.
 
     ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. ``dry_run`` prints
     what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks.
@@ -82,7 +82,7 @@ def reproduce(
     notebooks = (notebooks or paths.ROOT / "notebooks").resolve()
     data = paths.resolve_data(data)
     cores = cores or _count_cores()
-    list_runs(profile, data)  # a wrong profile or data folder is told here, in one line
+    list_runs(profile, data)  # reports a wrong profile or data folder in one line
     results = paths.results_dir(profile, data)
     command = [sys.executable, "-m", "m2s.cli.engine", "--snakefile", str(paths.ROOT / "Snakefile")]
     command += ["--directory", str(results), "--cores", str(cores), "--nolock", "--nocolor"]

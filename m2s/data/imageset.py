@@ -46,7 +46,7 @@ class ImageSet:
     """A short hash of the names and file sizes, or of the generator's settings."""
     items: tuple[Item, ...]
     entry: DataSet | None = field(default=None, repr=False, compare=False)
-    """What the catalogue says of the set; of a user's own images their description; None of joined sets."""
+    """What the catalogue says about the set; of a user's own images their description; None of joined sets."""
 
     def __len__(self) -> int:
         return len(self.items)

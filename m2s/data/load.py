@@ -24,7 +24,7 @@ def load_images(
     Args:
         split: one of ``CATALOGUE[name].splits``: from shipped lists of names, from the folders, or by a rule, and
             ``"all"`` for whatever is there.
-        root: a folder that holds the data sets; ``"phantom"`` for made-up images in the manner of this set; or
+        root: a folder that holds the data sets; ``"phantom"`` for made-up images that look like this set's; or
             ``"sample"`` for the real images that come with the repository, and made-up ones of every other set.
         limit: take that many: of real images a random choice by ``seed`` (a smaller one is part of a larger one), of
             made-up ones as many as asked for, made from ``seed``.

@@ -1,4 +1,4 @@
-"""Made-up images in the manner of each data set, as an :class:`~m2s.data.imageset.ImageSet`."""
+"""Made-up images that look like those of each data set, as an :class:`~m2s.data.imageset.ImageSet`."""
 
 import zlib
 from collections.abc import Iterator
@@ -71,14 +71,14 @@ def _list_seeds(style: str, split: str, index: int, seed: int, version: int) -> 
 
 
 def make_phantoms(entry: DataSet, split: str, limit: int | None, seed: int) -> ImageSet:
-    """Made-up images in the manner of ``entry``, painted when read: as many as the set's split has, or ``limit``.
+    """Made-up images that look like those of ``entry``, painted when read: as many as its split has, or ``limit``.
 
     Of a set other than the polyp stills there are at most :data:`MOST` in all (volumes: :data:`MOST_VOLUMES`), divided
     as the set is.
     """
     painter = PAINTERS.get(entry.modality)
     if painter is None or entry.name not in painter.STYLES:
-        raise InputError(f"there are no made-up images in the manner of {entry.title}: give a folder of real ones")
+        raise InputError(f"there are no made-up images like those of {entry.title}: give a folder of real ones")
     counts = _count_phantoms(entry, split, limit)
     name = () if painter is stills else (entry.name,)  # the stills' fingerprints never held it
     fingerprint = short_hash(painter.VERSION, seed, *name, *astuple(painter.STYLES[entry.name]), *counts.items())

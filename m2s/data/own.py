@@ -28,7 +28,7 @@ def load_own_images(
 ) -> tuple[ImageSet, ImageSet]:
     """The images to train on, and those held out to score on, under a name of the user's.
 
-    Every image is read once here, so that a broken one is told before the training. The masks hold one class (any two
+    Every image is read once here, so that a broken one is found before the training. The masks hold one class (any two
     levels), or, where a file ``classes.txt`` lies in the folder of the masks or above it, the indices 1, 2, … of the
     classes that it names, one a line, and 0 for the background.
 

@@ -42,7 +42,7 @@ class Session:
     Args:
         data: ``"sample"``, ``"phantom"`` or a folder of data sets.
         results: where to look for checkpoints, by default all of :func:`m2s.paths.results_root`.
-        lossnet: LossNet's network, by default VGG-16 where its weights are at hand, else EfficientNet-Lite0.
+        lossnet: LossNet's network, by default VGG-16 where its weights are available, else EfficientNet-Lite0.
     """
 
     def __init__(self, data: str | Path = "sample", results: Path | None = None, lossnet: str | None = None):

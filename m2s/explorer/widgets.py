@@ -27,7 +27,7 @@ STYLE = f"""<style>
 
 
 class StatusLine(widgets.HTML):
-    """Does one thing after the other and tells about it: what is going on, then how long each took."""
+    """Does one step after the other and shows the progress, then how long each took."""
 
     def __init__(self):
         super().__init__()
@@ -40,7 +40,7 @@ class StatusLine(widgets.HTML):
         control.observe(lambda _: self.do(*steps), "value")
 
     def do(self, *steps: Step) -> None:
-        """Do the steps in turn. A user's error ends it, and is told in one line."""
+        """Do the steps in turn. A user's error ends it and is shown in one line."""
         if self._busy:  # a control changed by a step, not by a person
             return
         self._busy, done = True, []
@@ -93,7 +93,7 @@ class Strip(widgets.HBox):
 
 
 def slider(text: str, low: float, high: float, step: float = 1, value: float = 0) -> widgets.Widget:
-    """A slider that tells its value when it is let go."""
+    """A slider that reports its value when it is released."""
     kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
     look = {"layout": {"width": "360px"}, "style": {"description_width": "110px"}}
     return kind(value, min=low, max=high, step=step, description=text, continuous_update=False, **look)

@@ -42,7 +42,7 @@ def edge_distance(prediction: np.ndarray, mask: np.ndarray) -> float:
     A layer has an upper and a lower edge in each column: its first and its last row there. MED is the mean, over the
     columns and both edges, of the distance between predicted and true edge in the same column. A layer that is moved by
     k rows has MED k. **This is our reading**: the papers say that MED evaluates the edges and print no formula, and the
-    challenge's script was not at hand.
+    challenge's script was not available.
 
     A column is left out unless both have the layer in it (Dice counts what is missing there); NaN where there is no
     such column. A stray spot above or below a layer is taken for its edge.

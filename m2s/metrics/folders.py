@@ -44,7 +44,10 @@ def evaluate_folders(
 
     table = evaluate(read_cases(), convention)
     if max(highest) == 1:
-        raise InputError(f"the predictions in {predictions} hold only 0 and 1 of 255: write them as 0 and 255")
+        raise InputError(
+            f"the predictions in {predictions} hold only the values 0 and 1, where 255 stands for probability 1: "
+            "write them as 0 and 255"
+        )
     return table
 
 

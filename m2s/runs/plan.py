@@ -37,7 +37,7 @@ def study_runs(study: str, profile: str, data: str) -> list[Run]:
 
 
 def list_runs(profile: str, data: str) -> list[Run]:
-    """Every run of every study that the data and weights at hand allow, each once: what the engine works through.
+    """Every run of every study that the available data and weights allow, each once: what the engine works through.
 
     Table by table, and the first seeds of all before the second ones, so that a run over several days has something of
     everything early. Raises :class:`m2s.errors.InputError` for an unknown profile, and where nothing can be run.

@@ -94,7 +94,7 @@ PROFILES = {
         lossnet_weight=0.1, seeds=(0, 1, 2),
     ),
     "large": Profile(
-        "real data on one GPU, weights that are at hand",
+        "real data on one GPU, weights that are available",
         recipe=Recipe(), ablation=Recipe(),
         lgmsnet=replace(LGMSNET, epochs=100), lgmsnet_ablation=replace(LGMSNET, epochs=100),
         volumes=replace(VOLUMES, epochs=300),

@@ -1,4 +1,4 @@
-"""What every data-set notebook tells: facts, what was found, sizes, grey values, locations, splits."""
+"""What every data-set notebook shows: facts, what was found, sizes, grey values, locations, splits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

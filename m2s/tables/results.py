@@ -103,7 +103,7 @@ class Results:
         if record is None:
             return None
         if not path.is_file():
-            raise InputError(f"{path} is missing, though the run has a record: delete the record to score it again")
+            raise InputError(f"{path} is missing, but the run has a record: delete the record to score it again")
         scores = load_scores(run, self.folder)
         recorded = {d["name"]: d["images"] for d in record["data"][1:]}  # the first is the training set
         held = scores.assign(dataset=scores["dataset"].str.split(":").str[0]).groupby("dataset")["image"].nunique()

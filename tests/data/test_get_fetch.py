@@ -121,7 +121,7 @@ def test_a_server_without_ranges_sends_all_of_it_again(server, folder):
 
 
 def test_a_wrong_hash_is_told_and_the_file_thrown_away(server, folder):
-    with pytest.raises(RunError, match=r"wrong hash: sha256 \w{64}, but 0{64} is published; .*thrown away"):
+    with pytest.raises(RunError, match=r"wrong hash: sha256 \w{64}, but 0{64} is published; .*deleted"):
         fetch_file(Download(server.url, "a.zip", "sha256:" + "0" * 64), folder)
     assert content(folder) == []
 

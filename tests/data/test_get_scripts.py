@@ -130,7 +130,10 @@ def test_by_hand_says_what_to_do_and_where(root, capsys):
     out, err = capsys.readouterr()
     assert "1. Open https://www.synapse.org/" in out and str(root / "downloads" / "btcv") in out
     assert out.endswith(f"Run python data_scripts/btcv.py --root {root}\n")
-    assert err == f"m2s: error: btcv needs the steps above, by hand: nothing is in {root}/downloads/btcv yet\n"
+    assert (
+        err
+        == f"m2s: error: btcv needs the steps above, which you take yourself: nothing is in {root}/downloads/btcv yet\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_a_set_has_at_most_200_images_or_20_volumes_divided_as_it_is():
 
 def test_a_modality_that_nothing_paints_is_one_clear_error():
     entry = replace(data.CATALOGUE["lung"], modality="radiography")
-    with pytest.raises(InputError, match=r"no made-up images in the manner of .*: give a folder of real ones"):
+    with pytest.raises(InputError, match=r"no made-up images like those of .*: give a folder of real ones"):
         make_phantoms(entry, "train", 1, 0)
 
 

@@ -293,7 +293,7 @@ def test_folder_errors(folders, tmp_path):
     [
         (b"no image", "a.png.*not an image"),
         (np.arange(16, dtype=np.uint16).reshape(4, 4) * 4000, "more than 8 bits"),
-        (MASK, "hold only 0 and 1 of 255"),
+        (MASK, "hold only the values 0 and 1, where 255 stands for probability 1"),
     ],
 )
 def test_files_that_are_no_prediction(tmp_path, content, says):

@@ -1,7 +1,7 @@
 """Fetch one file: resumed where it broke off, checked, and under its own name only when it is whole and right.
 
 gdown does the transfer, of Google Drive's links and of plain ones alike: ranges, lengths and partial files. Here stand
-the rules around it: when to try again, what is told, and what is kept.
+the rules around it: when to try again, what is reported, and what is kept.
 """
 
 import errno
@@ -42,14 +42,14 @@ def fetch_file(download: Download, folder: Path) -> Path:
     if title := find_page_title(target):
         target.unlink()
         raise RunError(
-            f"{download.url} sent a web page ('{title}') in place of {download.file}, as sites do that want a login "
+            f"{download.url} sent a web page ('{title}') in place of {download.file}, as sites do that ask for a login "
             f"or whose quota is used up: save the file with a browser as {target}, or try again in a day"
         )
     try:
         verify_file(target, download.hash)
     except InputError as error:
         target.unlink()
-        raise RunError(f"{error}; the download was thrown away, try again") from None
+        raise RunError(f"{error}; the download was deleted, try again") from None
     return target
 
 

@@ -1,6 +1,6 @@
 """Get a data set: fetch, unpack, prepare, and check it.
 
-Archives live in ``ROOT/downloads/<name>/``, fetched or put there by hand; what they unpack to is gone again once the
+Archives live in ``ROOT/downloads/<name>/``, fetched or put there by the user; what they unpack to is deleted once the
 set is prepared in ``ROOT/<name>/``.
 """
 
@@ -39,7 +39,7 @@ def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = Fals
     """Prepare the source ``name`` below ``root``: from what lies there as distributed, else from its downloads.
 
     ``urls`` are links that a person took from the set's page, for a set that has no fixed ones; with ``part`` an
-    incomplete set is taken as well. Where something must be done by hand first, that is printed.
+    incomplete set is taken as well. Steps that the user must take first are printed.
     """
     source = find_source(name)
     missing = [n for n in list_sets(name) if not is_prepared(n, root)]
@@ -57,7 +57,7 @@ def get_set(name: str, root: Path, urls: tuple[str, ...] = (), part: bool = Fals
     make_folder(folder)
     if source.steps and not list_downloads(folder):
         print("\n".join(list_steps(name, root)))
-        raise InputError(f"{name} needs the steps above, by hand: nothing is in {folder} yet")
+        raise InputError(f"{name} needs the steps above, which you take yourself: nothing is in {folder} yet")
     with _unpacked(folder, source) as unpacked:
         _prepare_sets(missing, unpacked, root, part)
 
@@ -90,7 +90,7 @@ def check_set(name: str, root: Path) -> None:
     for n in list_sets(name):
         problems += (faults := find_problems(n, root))
         if not faults:
-            print(f"{n}: {count_prepared(n, root)} images in {root / n}, all as they should be")
+            print(f"{n}: {count_prepared(n, root)} images in {root / n}, all correct")
     if problems:
         print("\n".join(problems))
         raise RunError(f"{len(problems)} problems with {name} in {root}: {problems[0]}")
@@ -102,7 +102,7 @@ def count_prepared(name: str, root: Path) -> int:
 
 
 def count_found(name: str, root: Path) -> int:
-    """How many images of a set lie below ``root`` as distributed; 0 for none. Other errors are told."""
+    """How many images of a set lie below ``root`` as distributed; 0 for none. Other errors are raised."""
     try:
         return len(load_images(name, "all", root))
     except NotFound:
@@ -138,7 +138,7 @@ def list_downloads(folder: Path) -> list[Path]:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """Let ``target`` stand for a file or folder: a link, or a copy where the system lets nobody link (Windows)."""
+    """Let ``target`` stand for a file or folder: a link, or a copy where the system allows no links (Windows)."""
     try:
         target.symlink_to(source.resolve())
     except OSError:

@@ -88,7 +88,7 @@ def _count_published(entry: DataSet) -> int | None:
 
 
 def _compare_count(entry: DataSet, images: ImageSet, part: bool) -> str:
-    """A note on the number of images where it is not the published one; an ``InputError`` where nobody knows why."""
+    """A note where the number of images is not the published one; an ``InputError`` where there is no known reason."""
     number, published = len(images), _count_published(entry)
     if published is None:
         return "no published number to compare with"
@@ -158,7 +158,7 @@ def _write_pair(item, folder: Path, stem: str, volumetric: bool) -> dict[str, ob
 
 
 def _measure_pair(image: np.ndarray, mask: np.ndarray) -> dict[str, object]:
-    """What the manifest says of an image (H, W, 3), or a volume (D, H, W), and its mask of class indices."""
+    """What the manifest says about an image (H, W, 3), or a volume (D, H, W), and its mask of class indices."""
     depth, height, width = mask.shape if mask.ndim == 3 else (1, *mask.shape)
     share = round(float(np.count_nonzero(mask)) / mask.size, 6)
     return {"width": width, "height": height, "depth": depth, "foreground": share}
@@ -236,4 +236,4 @@ def _compare_row(entry: DataSet, folder: Path, row: pd.Series) -> list[str]:
         return [f"{folder / row['mask']} does not have the size of its image {folder / row.file}"]
     measured = _measure_pair(image, mask)
     wrong = [f"{k} {row[k]}, not {v}" for k, v in measured.items() if not abs(_to_number(row[k]) - float(v)) <= 2e-6]
-    return [f"the manifest says of {folder / row.file}: {', '.join(wrong)}"] if wrong else []
+    return [f"the manifest says about {folder / row.file}: {', '.join(wrong)}"] if wrong else []

@@ -8,7 +8,7 @@ from m2s.errors import InputError, told_where
 
 
 def describe_source(name: str, root: Path) -> dict:
-    """What there is of a source below ``root``, and what the catalogue says of it, as plain values.
+    """What is there of a source below ``root``, and what the catalogue says about it, as plain values.
 
     ``status`` is "prepared", "found as distributed", "wrong layout" (with ``problem``), "downloaded" (archives are
     there, not yet prepared), "manual steps needed" or "absent"; ``images`` counts what is there.
@@ -75,7 +75,7 @@ def format_table(sources: list[dict], root: Path) -> str:
 
 
 def format_source(source: dict) -> str:
-    """All that is known of one source, with the steps by hand."""
+    """All that is known about one source, with the steps that the user takes."""
     lines = [f"{source['title']} ({source['name']}, {source['modality']})"]
     images = f": {source['images']} images" if source["images"] is not None else ""
     for label, value in (

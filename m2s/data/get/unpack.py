@@ -83,7 +83,7 @@ def _refuse_others(archive: Path) -> None:
         raise InputError(f"no such archive: {archive}")
     if title := find_page_title(archive):
         raise InputError(
-            f"{archive} is no archive but a web page ('{title}'), as sites send that want a login or whose quota is "
+            f"{archive} is no archive but a web page ('{title}'), as sites send that ask for a login or whose quota is "
             "used up: delete it and save the file with a browser"
         )
     with archive.open("rb") as file:

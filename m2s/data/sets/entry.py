@@ -1,4 +1,4 @@
-"""What the catalogue says of one published data set."""
+"""What the catalogue says about one published data set."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,7 +32,7 @@ class Source:
     page: str = ""
     """Where a person finds it, where that is not the home page of the catalogue."""
     steps: tuple[str, ...] = ()
-    """What to do by hand; ``{folder}`` stands for the folder that takes the files."""
+    """What the user must do; ``{folder}`` stands for the folder that takes the files."""
     folder: str = ""
     """The folder that unpacked archives go into, for archives whose own folders do not name the data set."""
     provides: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ VIDEOS = tuple(
         home="https://github.com/GewelsJI/PNS-Net", licence=RESEARCH, citation=citation,
         layout=f"{title}/{{Frame,GT}}/<clip>/", folders=(folder,),
         note="the paper splits the clips of CVC-300 (12) and CVC-612 (29) 60/20/20 and names none of them: here the "
-        "clips at hand are split in the order of their names; the number of frames is not published",
+        "available clips are split in the order of their names; the number of frames is not published",
         source=Source(steps=(
             "Follow the links to the video polyp data (Google Drive or Baidu) for training and testing", ARCHIVES,
         )),
