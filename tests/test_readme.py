@@ -203,3 +203,29 @@ def test_lgmsnet_on_the_unseen_set_is_inconclusive():
     for row in ("U-Net", "M2SNet"):
         gap = tables.open("generalisation", "full", REAL).gaps("LGMSNet", row, "IoU").iloc[0]
         assert gap.low < 0 < gap.high
+
+
+def test_the_polyp_results_at_the_papers_size_are_the_measured_ones():
+    book = tables.open("wiring", "large", REAL)
+    rows = {
+        "MSNet": "wiring as released, one filter",
+        "M2SNet, wired as published": "wiring of the paper, filters of the paper",
+    }
+    table = book.table().query("metric == 'mDice'").set_index(["row", "dataset"])["ours"]
+    section = RESULTS.split("### At the paper's image size")[1].split("\n## ")[0]
+    for name, row in rows.items():
+        cells = re.search(rf"^\| {name} \| (.+) \|$", section, re.MULTILINE)[1].split(" | ")
+        shown = [cell.split()[0] for cell in cells]
+        assert shown == [f"{table[row, name]:.3f}" for name in ("ColonDB", "Kvasir", "CVC-300", "ClinicDB")]
+    words = " ".join(section.split())
+    for name, gap in book.gaps(*reversed(rows.values())).iterrows():
+        difference, low, high = (f"{gap[part]:.3f}".replace("-", "−") for part in ("difference", "low", "high"))
+        assert re.search(rf"{name} {difference} \((95 % CI )?{low} to {high}\)", words), name
+        assert gap["low"] < 0 < gap["high"]
+
+
+def test_the_speed_on_a_gpu_it_says_is_measured():
+    table = pd.read_csv(ROOT / "results" / "bench" / "gpu_h200.csv")
+    chosen = table.query("encoder == 'res2net50d' and network == 'M2SNet' and batch == 1").set_index("form")
+    for form in ("eager", "CUDA graph", "CUDA graph bf16"):
+        assert f"{chosen.loc[form, 'images_per_second']:.0f}" in RESULTS.split("## Speed on a GPU")[1]

@@ -161,6 +161,7 @@ def _measured(
         notes.append(f"{images} test images")
     if len(folds) > 1:
         notes.append(f"mean and spread over {len(done)} folds" + (f" of {len(folds)} so far" if done != folds else ""))
+    notes += dict.fromkeys(done.record["remark"] for done in finished if "remark" in done.record)
     if len(trained) < len(seeds):
         notes.append(f"{len(trained)} of {len(seeds)} seeds so far")
     lines = [" ".join(run.train_sets) if len(done) > 1 else run.recipe.seed for run, _ in scored]
