@@ -28,7 +28,7 @@ def require_extra(extra: str, *modules: str) -> None:
 
 def install_extra(extra: str) -> str:
     """What a user types to get an extra."""
-    return f'python -m pip install ".[{extra}]" in the folder of the repository installs it'
+    return f'python -m pip install -e ".[{extra}]" in the folder of the repository installs it'
 
 
 def unknown(kind: str, name: object, known: Iterable[object]) -> InputError:
@@ -37,6 +37,8 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> InputError:
     near = get_close_matches(str(name), names, n=3, cutoff=0.5)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
+    elif not names:
+        hint = "there are none here"
     elif len(names) <= 20:
         hint = f"known: {', '.join(names)}"
     else:

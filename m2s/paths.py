@@ -25,6 +25,9 @@ SAMPLES = {"kvasir": ROOT / "samples", "hippocampus": ROOT / "samples"}
 :meta hide-value:
 """
 
+NO_CHECKOUT = 'they are in the repository, not in the package: python -m pip install -e "." in its folder brings both'
+"""What to do where m2s was installed without what lies beside it: tables, sample images, trained networks."""
+
 
 def data_label(data: str | Path) -> str:
     """``"sample"`` and ``"phantom"`` are what they say; any folder of data sets is ``"real"``."""

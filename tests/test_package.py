@@ -109,7 +109,7 @@ def test_a_core_installs_doctor_runs(core):
 def test_what_an_extra_is_needed_for_says_so_in_one_line(core, arguments, extra):
     ended = core(*arguments)
     assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1
-    assert ended.stderr.startswith("m2s: error: this needs ") and f'pip install ".[{extra}]"' in ended.stderr
+    assert ended.stderr.startswith("m2s: error: this needs ") and f'pip install -e ".[{extra}]"' in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_what_an_extra_is_needed_for_says_so_in_one_line(core, arguments, extra)
 def test_a_package_without_its_extra_says_so(package, module):
     code = f"import sys; sys.modules[{module!r}] = None\nimport m2s.{package}"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert f'InputError: this needs {module}: python -m pip install ".[notebooks]"' in ended.stderr
+    assert f'InputError: this needs {module}: python -m pip install -e ".[notebooks]"' in ended.stderr

@@ -227,7 +227,7 @@ def test_doctor_says_what_stands_in_the_way(capsys, tmp_path, monkeypatch):
     assert "the lock has 1.0" in out
     problems = out.split("problems\n")[1]
     assert "extra notebooks, for the notebooks and the explorer: installed" in out
-    assert 'extra reproduce, for m2s reproduce: without no-such-snake: python -m pip install ".[reproduce]"' in out
+    assert 'extra reproduce, for m2s reproduce: without no-such-snake: python -m pip install -e ".[reproduce]"' in out
     assert "of-no-interest" not in out and "no-such-snake" not in problems
     assert "no-such-package is not installed" in problems and "cannot write to the results folder" in problems
 
