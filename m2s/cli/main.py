@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -28,10 +29,20 @@ def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
         try:
-            return work(*args, **settings) or 0
+            code = work(*args, **settings) or 0
+            sys.stdout.flush()
+            return code
         except (InputError, RunError) as error:
             print(f"m2s: error: {error}", file=sys.stderr)
             return 2 if isinstance(error, InputError) else 1
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:  # a full disk, a folder that became read-only, a share that is gone
+            place = f"{error.filename}: " if error.filename else ""
+            kept = "what was finished is kept, and the same command goes on from there"
+            print(f"m2s: error: {place}{error.strerror or error}; {kept}", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             told = "m2s: interrupted; what was finished is kept, and the same command goes on from there"
             print(told, file=sys.stderr)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from m2s.errors import InputError
+from m2s.paths import expand
 
 
 def train_on_own_images(args: argparse.Namespace) -> None:
@@ -46,7 +47,7 @@ def parse_held_out(text: str) -> float | Path:
     try:
         share = float(text)
     except ValueError:
-        return Path(text)
+        return expand(text)
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is neither a folder nor a number between 0 and 1")
     return share

@@ -11,7 +11,7 @@ from m2s.data.disk.nifti import VolumePair
 from m2s.data.imageset import ImageSet, short_hash
 from m2s.data.sets import find_set
 from m2s.errors import InputError, told_where, unknown
-from m2s.paths import image_root
+from m2s.paths import expand, image_root
 
 
 def load_images(
@@ -43,7 +43,7 @@ def load_images(
         from m2s.data.made_up import make_phantoms
 
         return make_phantoms(entry, split, limit, seed)
-    root = Path(root).expanduser()
+    root = expand(root)
     with told_where(root):
         pairs, source = layouts.find_pairs(entry, split, root)
     if limit is not None and limit < len(pairs):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +103,10 @@ def _read_groups(images: Path, names: Sequence[str], column: str) -> dict[str, s
         named = next((one for one in ("name", "file", "image") if one in table), None)
         if column not in table or named is None:
             continue
-        groups = {Path(name).stem: value for name, value in zip(table[named], table[column], strict=True)}
+        groups = {
+            unicodedata.normalize("NFC", Path(name).stem): value
+            for name, value in zip(table[named], table[column], strict=True)
+        }
         if missing := [name for name in names if not groups.get(name)]:
             raise InputError(f"{path} has no {column} for {len(missing)} images: {some(missing)}")
         return groups

@@ -1,7 +1,6 @@
 """What the explorer looks at: one or two networks, one image, and what they made of it. It knows no widget."""
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from m2s.features.capture import Capture, capture
 from m2s.lossnet import LossNet
 from m2s.m2snet import M2SNet
 from m2s.runs.models import load_model
-from m2s.runs.store import MODEL
+from m2s.runs.store import MODEL, read_record
 from m2s.zoo import create_model
 
 UNTRAINED = "untrained M2SNet, random weights"
@@ -28,7 +27,10 @@ def list_checkpoints(results: Path | None = None) -> dict[str, Path]:
     """The finished runs of MSNet and M2SNet in a folder of results that still have their weights, by a short title."""
     folders = {}
     for record in sorted(Path(results or paths.results_root()).glob("*/runs/*/record.json")):
-        settings = json.loads(record.read_text(encoding="utf-8"))["settings"]
+        try:
+            settings = read_record(record.parent)["settings"]
+        except InputError:  # a damaged run; the others are shown
+            continue
         if settings["model"] in ("m2snet", "msnet") and (record.parent / MODEL).is_file():
             folders[f"{record.parent.parent.parent.name}: {record.parent.name}"] = record.parent
     return folders

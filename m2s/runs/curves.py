@@ -1,6 +1,5 @@
 """How a training went: the curves of a finished run."""
 
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 
 from m2s import figures
 from m2s.paths import is_made_up
-from m2s.runs.store import RECORD
+from m2s.runs.store import read_record
 from m2s.studies.run import Run, split_of
 
 LOG = "log.csv"
@@ -26,7 +25,7 @@ def draw_curves(folder: Path) -> Figure:
     ``folder`` is that of a finished run (:func:`m2s.runs.store.find_run_folder`).
     """
     log = pd.read_csv(folder / LOG, index_col="epoch").drop(columns="seconds")
-    run = Run.from_settings(json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"])
+    run = Run.from_settings(read_record(folder)["settings"])
     rates = [column for column in ("lr", "encoder_lr") if column in log]
     watched = [column for column in ("watched_IoU",) if column in log]
     losses = [column for column in log if column not in (*rates, *watched)]

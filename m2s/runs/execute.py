@@ -2,15 +2,18 @@
 
 import json
 import os
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from filelock import FileLock, Timeout
+from safetensors.torch import save
 
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
@@ -24,6 +27,7 @@ from m2s.runs.score import score_set
 from m2s.runs.store import MODEL, RECORD, SCORES, TRAINING, run_folder
 from m2s.runs.train import CHECKPOINT, train
 from m2s.studies.run import CODE_VERSION, Run, split_of
+from m2s.weights import read_state_dict
 
 
 def execute(
@@ -44,12 +48,48 @@ def execute(
     folder = run_folder(run, results)
     if (folder / RECORD).exists():
         return folder
+    with _hold(folder):
+        if not (folder / RECORD).exists():  # the process that was waited for may have finished it
+            _execute(run, folder, data, kept, own)
+    return folder
+
+
+@contextmanager
+def _hold(folder: Path) -> Iterator[None]:
+    """Wait until no other process works on the run; the lock ends with this process in any case."""
+    path = folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"run {folder.name} is at work in another process: waiting for it", file=sys.stderr, flush=True)
+            lock.acquire()
+    except OSError as error:
+        raise _unwritable(folder.parent, error) from error
+    try:
+        yield
+    finally:
+        if (folder / RECORD).exists():
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _unwritable(results: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS")
+
+
+def _execute(
+    run: Run, folder: Path, data: str, kept: Tensors | None, own: tuple[ImageSet, ImageSet] | None
+) -> None:  # fmt: skip
+    """Train and score a run in ``folder.partial``, and publish that."""
+    partial = folder.with_name(folder.name + ".partial")
     if own:
         train_set, test_sets, missing = own[0], [own[1]], {}
     else:
         train_set = load_train_set(run, data)
         test_sets, missing = _find_test_sets(run, data)
-    partial = folder.with_name(folder.name + ".partial")
     try:
         with suppress(OSError):
             folder.rmdir()  # an empty one: Snakemake makes the folders of its outputs
@@ -57,12 +97,12 @@ def execute(
             os.replace(folder, partial)
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
+        raise _unwritable(folder.parent, error) from error
     watched = TensorSet(test_sets[0], run.recipe.size) if run.watch and test_sets else None
     training = train_run(run, train_set, partial, kept, watched)
     torch.set_num_threads(run.threads)
     model = build_network(run, pretrained=False)
-    model.load_state_dict(load_file(partial / MODEL))
+    model.load_state_dict(read_state_dict(partial / MODEL))
 
     start = time.perf_counter()
     tables = [score_set(model, test_set, run.recipe.size) for test_set in test_sets]
@@ -84,7 +124,6 @@ def execute(
     (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (partial / CHECKPOINT).unlink(missing_ok=True)
     os.replace(partial, folder)
-    return folder
 
 
 def train_run(
@@ -112,7 +151,7 @@ def train_run(
         }
         state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         with whole_file(folder / MODEL) as temporary:
-            save_file(state, temporary)
+            temporary.write_bytes(save(state))
         with whole_file(folder / TRAINING) as temporary:
             temporary.write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
     return json.loads((folder / TRAINING).read_text(encoding="utf-8"))

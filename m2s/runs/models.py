@@ -1,6 +1,5 @@
 """Trained networks, of runs and of ``weights/``, and the device they run on."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, unknown
 from m2s.pretrained import CONFIG, list_pretrained, load_pretrained
-from m2s.runs.store import MODEL, RECORD, find_run_folder, list_runs_by_name
+from m2s.runs.store import MODEL, RECORD, find_run_folder, list_runs_by_name, read_record
 from m2s.studies.run import split_of
 from m2s.zoo import create_model
 
@@ -38,10 +37,10 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     ``path`` is a run's folder or the ``model.safetensors`` in it. Raises :class:`m2s.errors.InputError` where there is
     no record or no checkpoint, or they do not belong together.
     """
-    folder = Path(path).parent if Path(path).suffix else Path(path)
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent  # an encoder's name may hold a dot
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise InputError(f"{folder} is not a finished run with a checkpoint: expected {RECORD} and {MODEL} in it")
-    settings = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
+    settings = read_record(folder)["settings"]
     options, classes = dict(settings["options"]), settings.get("num_classes", 1)
     model = create_model(settings["model"], settings["encoder"], False, classes, **options)
     try:

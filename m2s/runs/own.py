@@ -19,7 +19,7 @@ from m2s.runs.curves import draw_curves
 from m2s.runs.execute import execute
 from m2s.runs.models import load_network, pick_device
 from m2s.runs.predict import predict
-from m2s.runs.store import SCORES, list_runs_by_name
+from m2s.runs.store import list_runs_by_name, read_scores
 from m2s.studies.recipe import Recipe
 from m2s.studies.run import Run
 
@@ -81,7 +81,7 @@ def summarize_scores(folder: Path) -> pd.DataFrame:
 
     The interval is from 2000 bootstrap samples of the images: what another choice of images like these might give.
     """
-    scores = pd.read_csv(folder / SCORES, dtype={"image": str})
+    scores = read_scores(folder)
     rows, rng = [], np.random.default_rng(0)
     for name, dice in scores.groupby("dataset", sort=False)["Dice"]:
         means = rng.choice(dice.to_numpy(), (2000, len(dice))).mean(axis=1)
@@ -96,7 +96,7 @@ def summarize_scores(folder: Path) -> pd.DataFrame:
 
 def draw_worst(folder: Path, held_out: ImageSet, count: int = 6) -> Figure:
     """The held-out images with the lowest Dice (the mean over classes), with the outlines of mask and prediction."""
-    scores = pd.read_csv(folder / SCORES, dtype={"image": str})
+    scores = read_scores(folder)
     worst = scores.groupby("image")["Dice"].mean().nsmallest(count)
     network, columns = load_network(folder), min(3, len(worst))
     fig, axes = plt.subplots(

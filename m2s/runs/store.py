@@ -1,6 +1,7 @@
 """Where runs are kept: their records, scores and index. No network is needed to read them."""
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -20,23 +21,51 @@ def run_folder(run: Run, results: Path) -> Path:
 
 def load_record(run: Run, results: Path) -> dict | None:
     """The record of a finished run, or ``None``."""
-    path = run_folder(run, results) / RECORD
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    folder = run_folder(run, results)
+    return read_record(folder) if (folder / RECORD).exists() else None
+
+
+def read_record(folder: Path) -> dict:
+    """The record in the folder of a finished run; a damaged one is an ``InputError``."""
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or "settings" not in record:
+            raise ValueError("it has no settings")
+        return record
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} ({error}): delete the folder {folder} and train the run again") from error
+
+
+def read_scores(folder: Path) -> pd.DataFrame:
+    """The scores in the folder of a finished run; a damaged file is an ``InputError``."""
+    path = folder / SCORES
+    try:
+        scores = pd.read_csv(path, dtype={"image": str})
+        if not {"dataset", "image"} <= set(scores):
+            raise ValueError("it has no columns dataset and image")
+        return scores
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise InputError(f"cannot read {path} ({reason}): delete {RECORD} beside it and score the run again") from error
 
 
 def load_scores(run: Run, results: Path) -> pd.DataFrame:
     """The scores of a finished run: dataset, image and a column per metric."""
-    return pd.read_csv(run_folder(run, results) / SCORES, dtype={"image": str})
+    return read_scores(run_folder(run, results))
 
 
 def list_runs_by_name() -> dict[str, Path]:
     """The finished runs in all folders of results, by :attr:`Run.name`; the key's hash follows where two share one."""
-    records = sorted(results_root().glob(f"*/runs/*/{RECORD}"))
-    folders = [path.parent for path in records if path.parent.suffix != ".partial"]
-    names = [
-        Run.from_settings(json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]).name
-        for folder in folders
-    ]
+    names, folders = [], []
+    for path in sorted(results_root().glob(f"*/runs/*/{RECORD}")):
+        if path.parent.suffix == ".partial":
+            continue
+        try:
+            names.append(Run.from_settings(read_record(path.parent)["settings"]).name)
+            folders.append(path.parent)
+        except InputError as error:  # the others are listed all the same
+            print(f"m2s: left out: {error}", file=sys.stderr)
     shared = {name for name, count in Counter(names).items() if count > 1}
     pairs = zip(names, folders, strict=True)
     return {f"{n}-{folder.name.rpartition('-')[2]}" if n in shared else n: folder for n, folder in pairs}
@@ -67,13 +96,13 @@ def write_index(results: Path) -> Path:
     """Write ``runs.csv``: a row per finished run, with its settings, means per test set, seconds and machine."""
     rows = []
     for path in sorted(results.glob(f"runs/*/{RECORD}")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path.parent)
         settings = record["settings"]
         row = {"key": record["key"], "name": Run.from_settings(settings).name}
         row |= {k: settings[k] for k in ("model", "encoder", "lossnet", "lossnet_weight")}
         row |= settings["recipe"] | {"options": dict(settings["options"]) or ""}
         row |= {"train_images": record["data"][0]["images"], "parameters": record["parameters"]}
-        scores = pd.read_csv(path.with_name(SCORES)).drop(columns="image")
+        scores = read_scores(path.parent).drop(columns="image")
         for name, means in scores.groupby("dataset", sort=False).mean().iterrows():
             row |= {f"{name} {metric}": round(mean, 4) for metric, mean in means.items()}
         row |= {"training_seconds": record["seconds"]["training"], "machine": record["machine"]["processor"]}
@@ -87,9 +116,9 @@ def summarize_runs() -> pd.DataFrame:
     """A row per finished run in all folders of results: name, results, scores on each test set as text, finished."""
     rows = []
     for name, folder in list_runs_by_name().items():
-        scores = pd.read_csv(folder / SCORES)
+        scores = read_scores(folder)
         means = scores.groupby("dataset", sort=False)["mDice" if "mDice" in scores else "Dice"].mean()
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_record(folder)
         rows.append({
             "name": name, "results": folder.parents[1].name, "weights": (folder / MODEL).is_file(),
             "dice": ", ".join(f"{dataset} {mean:.3f}" for dataset, mean in means.items()),

@@ -8,6 +8,7 @@ the CPU, at exactly the weights of a run that was not.
 import math
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from m2s.data.crops import CropSet
-from m2s.data.tensors import TensorSet, multiscale_sizes, normalize
+from m2s.data.tensors import TensorSet, normalize
 from m2s.errors import RunError, unknown
 from m2s.paths import whole_file
 from m2s.runs.models import pick_device
+from m2s.runs.sizes import choose_sizes
 from m2s.studies.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
@@ -106,17 +108,20 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / CHECKPOINT, []
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        log = state["log"]
+        try:
+            state = torch.load(checkpoint, map_location=device, weights_only=True)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            log = state["log"]
+        except Exception as error:  # torch raises nearly anything for a broken file
+            raise RunError(f"{checkpoint} is damaged: delete it, and the run starts anew") from error
 
     generator = torch.Generator()
     loader = DataLoader(
         train_set, recipe.batch_size, shuffle=True, drop_last=len(train_set) >= recipe.batch_size, generator=generator,
         num_workers=torch.get_num_threads() if on_gpu else 0, persistent_workers=on_gpu, pin_memory=on_gpu,
     )  # fmt: skip
-    sizes = multiscale_sizes(recipe.size) if recipe.multiscale else (recipe.size,)
+    sizes = (recipe.size,) if volumes else choose_sizes(model, recipe.size, recipe.multiscale)
     steps, terminal = len(loader), sys.stderr.isatty()
     bar = tqdm(total=recipe.epochs * steps, initial=len(log) * steps, disable=not terminal, unit="step")
     for epoch in range(len(log), recipe.epochs):
@@ -156,7 +161,9 @@ def train(
         rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}
         log.append({"epoch": epoch + 1, **means, **rates, "seconds": time.perf_counter() - start})
         with whole_file(checkpoint) as temporary:
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}, temporary)
+            content = BytesIO()  # written by Python, whose error of a full disk says so
+            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}, content)
+            temporary.write_bytes(content.getbuffer())
         if not terminal:
             seconds = log[-1]["seconds"]
             print(f"epoch {epoch + 1}/{recipe.epochs}  loss {means['loss']:.4f}  {seconds:.0f} s", flush=True)

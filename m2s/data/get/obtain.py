@@ -18,11 +18,12 @@ from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE, find_source
 from m2s.data.sets.entry import Download, Source
 from m2s.errors import InputError, NotFound, RunError, some
+from m2s.paths import expand
 
 
 def default_root() -> Path:
     """Where data sets live unless one says otherwise: the variable ``M2S_DATA``, or ``data`` in the current folder."""
-    return Path(os.environ.get("M2S_DATA") or "data").expanduser()
+    return expand(os.environ.get("M2S_DATA") or "data")
 
 
 def list_sets(name: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from m2s.data.sets import find_set
 from m2s.data.sets.entry import DataSet
 from m2s.data.threads import map_in_threads
 from m2s.errors import InputError, NotFound, some
+from m2s.paths import expand
 
 COLUMNS = [
     "name", "file", "mask", "width", "height", "depth", "split", "group", "sha256", "foreground", "mask_sha256",
@@ -41,7 +42,7 @@ def prepare_set(name: str, source: str | Path, root: str | Path, part: bool = Fa
     set: after an error or a kill there is no half set, and the next call starts again. The number of images must be
     the published one, or one that is known and explained; ``part`` takes what is there.
     """
-    entry, root, source = find_set(name), Path(root).expanduser(), Path(source).expanduser()
+    entry, root, source = find_set(name), expand(root), expand(source)
     target, partial = root / name, root / f".{name}.partial"
     if (target / MANIFEST).is_file():
         return target
@@ -179,7 +180,7 @@ def find_problems(name: str, root: str | Path) -> list[str]:
 
     Counts, names, hashes, sizes, the values of every mask and its share of foreground are read again and compared.
     """
-    entry, folder = find_set(name), Path(root).expanduser() / name
+    entry, folder = find_set(name), expand(root) / name
     manifest, again = folder / MANIFEST, f"delete {folder} and prepare the set again"
     if not manifest.is_file():
         raise NotFound(f"no prepared {entry.title} in {root}: expected {manifest}; prepare it first")
