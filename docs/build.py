@@ -34,11 +34,12 @@ GROUPS = {
     "Ablations": "3",
     "Looking inside": "4",
     "LGMSNet": "5",
+    "Your own data": "6",
     "Gathered": "9",
 }
 """The notebooks by the first digit of their number."""
 
-PAGES = ["results", "tables", "running", "data", "teachers", "library"]
+PAGES = ["notebooks", "results", "tables", "running", "data", "teachers", "library"]
 """The pages of ``docs/`` that lie in the site as in the checkout, so that links hold; in the order of its menu."""
 
 FLOORS = {
@@ -106,26 +107,29 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
 def copy_pages(source: Path, results: Path) -> None:
     """The README, the pages of ``docs/``, the measured and published tables, and the files that the pages link to."""
     (source / "docs").mkdir()
-    for name in ("index.md", "notebooks.md", "conf.py", "site.css"):
+    for name in ("index.md", "conf.py", "site.css"):
         shutil.copy(DOCS / name, source)
     pages = [ROOT / "README.md", *(DOCS / f"{page}.md" for page in PAGES)]
     linked = re.findall(
-        r"\]\((?:\.\./)?(results/[^)#]+|CONTRIBUTING\.md)\)",
+        r"\]\((?:\.\./)?((?:results|weights)/[^)#]+|CONTRIBUTING\.md)\)",
         "".join(page.read_text(encoding="utf-8") for page in pages),
     )
     for name in [*linked, *(str(page.relative_to(ROOT)) for page in pages)]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
-    readme = source / "README.md"
-    readme.write_text(readme.read_text(encoding="utf-8").replace("docs/executed/README.md", "notebooks.md"), "utf-8")
+    for page, link in (("README.md", "docs/notebooks.md"), ("docs/notebooks.md", "#the-notebooks")):
+        text = (source / page).read_text(encoding="utf-8")  # in the site the notebooks' own pages are as executed
+        (source / page).write_text(re.sub(r"\]\((docs/)?executed/README\.md\)", f"]({link})", text), "utf-8")
     for table in results.glob("tables/*.md"):
         copy = source / "results" / results.name / "tables" / table.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(table, copy)
     tables = sorted(source.glob("results/*/tables/*.md"))
     add_pages(source / "docs" / "tables.md", [f"/{table.relative_to(source)}" for table in tables], "Measured")
-    add_pages(source / "docs" / "tables.md", ["/results/published/README"], "Published")
-    add_pages(source / "index.md", ["notebooks", *(f"docs/{page}" for page in PAGES), "CONTRIBUTING"])
+    for title, pattern in (("Speed", "results/bench"), ("Networks", "weights/*"), ("Published", "results/published")):
+        readmes = [f"/{page.relative_to(source)}" for page in sorted(source.glob(f"{pattern}/README.md"))]
+        add_pages(source / "docs" / "tables.md", readmes, title)
+    add_pages(source / "index.md", [*(f"docs/{page}" for page in PAGES), "CONTRIBUTING"])
 
 
 def add_pages(page: Path, entries: list[str], title: str = "") -> None:
@@ -151,7 +155,8 @@ def copy_notebooks(source: Path, notebooks: Path, profile: str, data: str) -> li
         nbformat.write(make_student_copy(nbformat.read(path, as_version=4)), source / "download/student" / path.name)
         executed.append(done)
     for title, digit in GROUPS.items():
-        add_pages(source / "notebooks.md", [f"notebooks/{path.stem}" for path in paths if path.stem[0] == digit], title)
+        entries = [f"/notebooks/{path.stem}" for path in paths if path.stem[0] == digit]
+        add_pages(source / "docs" / "notebooks.md", entries, title)
     return executed
 
 

@@ -83,9 +83,9 @@ def text(path: Path) -> str:
 
 def test_the_pages_are_there_and_link_to_each_other(site):
     start = (site / "index.html").read_text()
-    for page in ("notebooks", "docs/results", "docs/tables", "docs/running", "docs/data", "docs/library"):
+    for page in ("docs/notebooks", "docs/results", "docs/tables", "docs/running", "docs/data", "docs/library"):
         assert (site / f"{page}.html").exists() and f'href="{page}.html"' in start
-    assert 'href="notebooks/00_tiny.html"' in (site / "notebooks.html").read_text()
+    assert 'href="../notebooks/00_tiny.html"' in (site / "docs" / "notebooks.html").read_text()
     assert (site / "results" / "published" / "README.html").exists()
     pictures = re.findall(r'<img[^>]*src="([^"]+)"', start)
     assert pictures and all((site / picture).exists() for picture in pictures)
@@ -178,6 +178,10 @@ def test_the_library_s_page_and_its_names(site, docs):
     assert 'id="m2s.units.SubtractionUnit"' in page and 'id="m2s.paths.ROOT"' in page and str(ROOT) not in page
     names = text(site / "docs" / "library.html")
     assert all(name in names for name in docs.m2s.__all__)
+
+
+def test_every_notebook_is_in_a_group(docs):
+    assert {path.stem[0] for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")} <= set(docs.GROUPS.values())
 
 
 def test_every_module_is_on_a_page(docs):

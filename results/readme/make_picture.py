@@ -1,4 +1,4 @@
-"""Draw README's first picture, ``examples.png``: python results/readme/make_picture.py.
+"""Draw README's first picture, ``examples.jpg``: python results/readme/make_picture.py.
 
 The network is one of ``weights/``, the images are the test images of ``samples/``. No image is chosen by hand: all are
 sorted by their mDice, and those at 10, 30, 50, 70 and 90 % of that order are shown.
@@ -13,12 +13,11 @@ from tqdm import tqdm
 import m2s
 from m2s import figures
 from m2s.data import load_images
-from m2s.pretrained import DEFAULT
 
 PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
-def main(name: str = DEFAULT) -> None:
+def main(name: str = "m2snet-polyps") -> None:
     """Score every test image with one network, and draw those at ``PLACES``."""
     network, test = m2s.load_pretrained(name), load_images("kvasir", "test", root="samples")
     shown = []
@@ -36,7 +35,7 @@ def main(name: str = DEFAULT) -> None:
         figures.overlay(above, sample.image)
         figures.overlay(below, sample.image, sample.mask, prediction, f"mDice {score:.2f}")
     fig.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    fig.savefig(Path(__file__).with_name("examples.png"), dpi=130, metadata={"Title": f"{name} on samples/kvasir"})
+    fig.savefig(Path(__file__).with_name("examples.jpg"), dpi=130, pil_kwargs={"quality": 88})
 
 
 if __name__ == "__main__":
