@@ -16,6 +16,7 @@ _HOME = {
     "ImageSet": "imageset",
     "Sample": "imageset",
     "TensorSet": "tensors",
+    "find_example": "tensors",
     "load_images": "load",
     "multiscale_sizes": "tensors",
     "normalize": "tensors",

@@ -112,6 +112,18 @@ class TensorSet(Dataset):
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 
+def find_example(tensors: TensorSet) -> int:
+    """The index of an image to show: the largest object of those that keep away from the image's edge.
+
+    The edge is a twentieth of the side. Where every object touches it, the largest object of all.
+    """
+    rim = max(1, tensors.size // 20)
+    inside = tensors.masks > 0  # (N, 1, size, size)
+    areas = inside.sum((1, 2, 3))
+    whole = (inside[..., rim:-rim, rim:-rim].sum((1, 2, 3)) == areas) & (areas > 0)
+    return int((areas + whole * tensors.size**2).argmax())
+
+
 def multiscale_sizes(size: int) -> tuple[int, ...]:
     """The sizes that a batch is resized to in multi-scale training: 224, 256, 288, 320, 352 for a size of 352.
 

@@ -84,6 +84,17 @@ def test_errors(images):
         data.TensorSet(images, 0)
 
 
+def test_the_example_is_the_largest_object_that_keeps_away_from_the_edge(images):
+    tensors = data.TensorSet(images, 40)
+    tensors.masks[:] = 0
+    assert len(tensors) > 2
+    tensors.masks[0, 0, :30, :30] = 1  # the largest, but at the edge
+    assert data.find_example(tensors) == 0
+    tensors.masks[1, 0, 10:20, 10:20] = 1
+    tensors.masks[2, 0, 10:20, 10:21] = 3  # of several classes
+    assert data.find_example(tensors) == 2
+
+
 def test_multiscale_sizes():
     assert data.multiscale_sizes(352) == (224, 256, 288, 320, 352)
     for size in (32, 64, 96, 128, 192, 256):
