@@ -80,6 +80,13 @@ def test_every_line_of_python_runs(home):
     assert sum(p.numel() for p in names["untrained"].parameters()) > 2e7
 
 
+def test_the_way_without_make_installs_all_that_it_needs():
+    block = re.search(r"^```sh\npython -m venv .venv\n.*?^```", README, re.MULTILINE | re.DOTALL)[0]
+    assert block in (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "--no-build-isolation" in block and re.search(r"^setuptools==", lock, re.MULTILINE)
+
+
 def test_every_command_runs(home, monkeypatch):
     build = weights.create_timm  # the encoder of timm's tests has no pretrained weights
     monkeypatch.setattr(encoders, "create_timm", lambda name, pretrained, **rest: build(name, False, **rest))
