@@ -161,7 +161,7 @@ def draw_bce_forms() -> Drawing:
         d.text(x, 92, name, LARGE)
         for i, value in enumerate(values):
             d.box(x, 124 + 44 * i, 50, 34, f"{value:g}", color)
-    d.text(20, 256, "(at the\nborder)", SMALL, "start", "muted")
+    d.text(20, 256, "(a thin\ntip)", SMALL, "start", "muted")
     d.text(300, 62, "as published: weigh each pixel", NORMAL, "start", bold=True)
     products = [d.box(330 + 62 * i, 112, 52, 34, f"{value:g}", "purple") for i, value in enumerate(weighted)]
     d.text(300, 84, "w · b", SMALL, "start")
