@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 
 from m2s import paths
-from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_text, write_whole
+from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_masters, write_texts, write_whole
 from m2s.errors import InputError, some
 
 FOLDERS = ["m2s", "samples", "weights", "notebooks/drawings"]
@@ -28,11 +28,10 @@ def write_student(out: Path, profile: str = "lab") -> Path:
     kept = _list_files(profile)
     texts = {"README.md": README} | {f"notebooks/{name}": text for name, text in copies.items()}
     target = out / f"{TOP}.zip"
-    for name, text in copies.items():
-        write_text(out / "student" / name, text)
+    written = {out / "student" / name: text for name, text in copies.items()}
     for drawing in (paths.ROOT / "notebooks" / "drawings").glob("*.svg"):
-        write_text(out / "student" / "drawings" / drawing.name, drawing.read_text(encoding="utf-8"))
-    write_text(out / "answers.md", format_answers(masters))
+        written[out / "student" / "drawings" / drawing.name] = drawing.read_text(encoding="utf-8")
+    write_texts(written | {out / "answers.md": format_answers(masters)}, target)
     with write_whole(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(kept | texts):
             content = texts[name].encode() if name in texts else _read_file(kept[name])

@@ -7,6 +7,7 @@ checks on other, tiny inputs. Masters are executed whole, so hidden checks are t
 """
 
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -130,7 +131,21 @@ def write_whole(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file in UTF-8."""
-    with write_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_texts(texts: dict[Path, str], archive: Path | None = None) -> None:
+    """Write whole files in UTF-8, and none if one of them, or ``archive``, would replace a file of the user's.
+
+    Older files are replaced in the checkout's ``build/`` alone; elsewhere only an equal one, or an older archive.
+    """
+
+    def is_own(path: Path) -> bool:
+        if path.resolve().is_relative_to(paths.ROOT / "build"):
+            return True
+        if path == archive:
+            with zipfile.ZipFile(path) as opened:
+                return all(name.startswith(f"{TOP}/") for name in opened.namelist())
+        return path.read_text(encoding="utf-8") == texts[path]
+
+    paths.check_outputs([*texts, *([archive] if archive else [])], is_own=is_own)
+    for path, text in texts.items():
+        with write_whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

@@ -35,16 +35,15 @@ def write_course(folder: Path) -> list[Path]:
 
     An assignment is a whole notebook: it runs in about a minute and trains nothing.
     """
-    written = []
+    notebooks, drawings = {}, {}
     for stem, master in copies.read_masters().items():
         if any(exercise.hidden for exercise in copies.list_exercises(master)):
-            written.append(folder / "source" / stem / f"{stem}.ipynb")
-            copies.write_text(written[-1], nbformat.writes(make_nbgrader_source(master)) + "\n")
+            path = folder / "source" / stem / f"{stem}.ipynb"
+            notebooks[path] = nbformat.writes(make_nbgrader_source(master)) + "\n"
             for name in re.findall(r"\]\((drawings/\w+\.svg)\)", nbformat.writes(master)):
-                drawing = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
-                copies.write_text(written[-1].parent / name, drawing)
-    copies.write_text(folder / "nbgrader_config.py", CONFIG)
-    return written
+                drawings[path.parent / name] = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
+    copies.write_texts(notebooks | drawings | {folder / "nbgrader_config.py": CONFIG})
+    return list(notebooks)
 
 
 CONFIG = f'''"""nbgrader: an assignment for each notebook of m2s that is graded by identities and tiny tensors."""

@@ -44,7 +44,7 @@ def build_parser() -> Parser:
     add_profile_and_data(add)
     add("--cores", type=parse_positive, help="how many cores to use (default: all)")
     add("--only", nargs="+", default=[], metavar="NOTEBOOK", help="these notebooks and the runs they need")
-    add("--notebooks", type=expand, metavar="DIR", help="another folder of notebooks")
+    add("--notebooks", type=parse_path, metavar="DIR", help="another folder of notebooks")
     add("--dry-run", action="store_true", help="list what would be done")
 
     help = (
@@ -52,8 +52,13 @@ def build_parser() -> Parser:
         "profile's M2SNet on polyps with your changes"
     )
     add = command("train", help, "--images photos --masks masks --name mine")
-    add("--images", type=expand, metavar="DIR", help="a folder of your own images")
-    add("--masks", type=expand, metavar="DIR", help="their masks, paired by name; several classes: with a classes.txt")
+    add("--images", type=parse_path, metavar="DIR", help="a folder of your own images")
+    add(
+        "--masks",
+        type=parse_path,
+        metavar="DIR",
+        help="their masks, paired by name; several classes: with a classes.txt",
+    )
     add("--name", metavar="NAME", help="what the trained network is to be called")
     help = "the part that is held out to score on, or a folder with images/ and masks/ (default: 0.2)"
     add("--val", type=parse_held_out, default=0.2, metavar="DIR|PART", help=help)
@@ -70,8 +75,8 @@ def build_parser() -> Parser:
 
     add = command("predict", "segment images with a trained network", "photo.jpg folder --out maps --overlay")
     help = "pictures (PNG, JPEG, BMP, TIFF, DICOM), folders of them, or NIfTI volumes for a 3-D network"
-    add("images", nargs="+", type=expand, metavar="IMAGE", help=help)
-    add("--out", type=expand, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size")
+    add("images", nargs="+", type=parse_path, metavar="IMAGE", help=help)
+    add("--out", type=parse_path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size")
     help = f"a network of weights/ (default: {DEFAULT_NETWORK}), or a run: its name (m2s runs), key or folder"
     add("--network", default=DEFAULT_NETWORK, metavar="NAME|RUN", help=help)
     add("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
@@ -80,11 +85,11 @@ def build_parser() -> Parser:
     add("--overlay", action="store_true", help="also write the images with the outline, into DIR/overlays")
 
     add = command("evaluate", "score a folder of prediction maps", "--pred maps --gt masks --convention released")
-    add("--pred", type=expand, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1")
-    add("--gt", type=expand, required=True, metavar="DIR", help="the masks, paired with the maps by name")
+    add("--pred", type=parse_path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1")
+    add("--gt", type=parse_path, required=True, metavar="DIR", help="the masks, paired with the maps by name")
     add("--convention", default="released", help="released (default), pranet, lgmsnet or monai")
     add("--partial", action="store_true", help="score only the images that have both a map and a mask")
-    add("--json", type=expand, metavar="F", help="write the means here too")
+    add("--json", type=parse_path, metavar="F", help="write the means here too")
 
     add = command("data", "the data sets: what is there, and how to get the rest", "kvasir --root ~/polyps")
     add("name", nargs="?", metavar="NAME", help="show this one in full")
@@ -94,9 +99,9 @@ def build_parser() -> Parser:
     help = "for a class: notebooks without solutions, and one archive for a room without a network"
     add = command("student", help, "--out build")
     help = "where student/, m2s-student.zip and the teacher's answers.md go, replacing older ones (default: build)"
-    add("--out", type=expand, default=Path("build"), metavar="DIR", help=help)
+    add("--out", type=parse_path, default=Path("build"), metavar="DIR", help=help)
     add("--profile", default="lab", help="whose trained networks go into the archive (default: lab)")
-    add("--nbgrader", type=expand, metavar="DIR", help="write an nbgrader course there instead, with hidden checks")
+    add("--nbgrader", type=parse_path, metavar="DIR", help="write an nbgrader course there instead, with hidden checks")
 
     add = command("bench", "time M2SNet against the same network with dense all-one filters", "--size 352")
     add("--size", type=parse_positive, default=352)
@@ -107,7 +112,7 @@ def build_parser() -> Parser:
     command("runs", "list the finished runs: their names and scores", "")
     add = command("curves", "draw the loss and the learning rate of a run", "m2snet-polyps-160px-s0 --out curves.png")
     add("run", metavar="RUN", help="the name of a run (m2s runs), its key or its folder")
-    add("--out", type=expand, metavar="F.png", help="the picture (default: KEY-curves.png in this folder)")
+    add("--out", type=parse_path, metavar="F.png", help="the picture (default: KEY-curves.png in this folder)")
     return parser
 
 
@@ -128,7 +133,7 @@ def build_script_parser(name: str) -> Parser:
 def add_root(add: Callable) -> None:
     """Add the option for the folder of all data sets."""
     help = "the folder of all data sets (default: the variable M2S_DATA, or data)"
-    add("--root", type=expand, metavar="DIR", help=help)
+    add("--root", type=parse_path, metavar="DIR", help=help)
 
 
 def parse_share(text: str) -> float:
@@ -142,9 +147,17 @@ def parse_share(text: str) -> float:
     return share
 
 
+def parse_path(text: str) -> Path:
+    """A path with its ``~`` looked up, for ``argparse``."""
+    try:
+        return expand(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def parse_data(text: str) -> str:
-    """``"sample"``, ``"phantom"`` or a folder, with its ``~`` looked up, for ``argparse``."""
-    return str(expand(text)) if data_label(text) == "real" else text
+    """``"sample"``, ``"phantom"`` or a folder, for ``argparse``."""
+    return str(parse_path(text)) if data_label(text) == "real" else text
 
 
 def parse_positive(text: str) -> int:

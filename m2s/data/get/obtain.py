@@ -135,7 +135,7 @@ def list_downloads(folder: Path) -> list[Path]:
     """What lies in a folder of downloads, which may be absent, without our own notes and unfinished downloads."""
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
     own = (".sha256", ".part")
-    return [p for p in entries if not p.name.startswith(".") and p.suffix not in own and p.name != "unpacked"]
+    return [p for p in entries if not p.name.startswith(".") and p.suffix not in own]
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -153,7 +153,7 @@ def _unpacked(folder: Path, source: Source) -> Iterator[Path]:
     foreign = [p for p in entries if p.suffix.lower() in FOREIGN]
     if foreign and not any(p.is_dir() for p in entries):
         unpack(foreign[0], folder)  # which says what to do
-    unpacked = folder / "unpacked"
+    unpacked = folder / ".unpacked"  # a folder "unpacked" may be the user's own work
     shutil.rmtree(unpacked, ignore_errors=True)
     target = unpacked / source.folder
     try:
