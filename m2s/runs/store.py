@@ -78,17 +78,17 @@ def find_run_folder(run: str | Path) -> Path:
         InputError: there is none, or its record is missing.
     """
     path = Path(run)
-    if path.exists():
-        folder = path if path.is_dir() else path.parent
-        if not (folder / RECORD).is_file():
-            raise InputError(f"{folder} is not a finished run: expected {RECORD} in it")
+    folder = path if path.is_dir() else path.parent
+    if path.exists() and (folder / RECORD).is_file():
         return folder
     by_name = list_runs_by_name()
     by_key = {folder.name: folder for folder in by_name.values()}
-    if folder := by_name.get(str(run)) or by_key.get(str(run)):
-        return folder
+    if found := by_name.get(str(run)) or by_key.get(str(run)):
+        return found
     if same := [name for name in by_name if name.startswith(f"{run}-")]:
         raise InputError(f"{len(same)} runs are called {run}: give one of {', '.join(same)}")
+    if path.exists():
+        raise InputError(f"{folder} is not a finished run: expected {RECORD} in it")
     raise unknown("run", run, by_name)
 
 

@@ -60,6 +60,8 @@ def test_a_run_is_found_by_folder_file_key_and_name_and_the_hash_stands_only_whe
         find_run_folder("msnet-polyps-65px-s0")
     with pytest.raises(InputError, match="is not a finished run"):
         find_run_folder(results)
+    (results.parents[1] / folder.name).mkdir()  # a folder of the user's that has the name of a run by chance
+    assert find_run_folder(folder.name) == folder.resolve()
 
     (folder / "model.safetensors").unlink()
     table = summarize_runs().set_index("name").loc[f"msnet-polyps-64px-s0-{digest}"]
