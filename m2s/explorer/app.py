@@ -77,7 +77,8 @@ class Explorer:
 
     def _take_upload(self) -> None:
         if self.upload.value:
-            self.session.choose_file(self.upload.value[0]["name"], self.upload.value[0]["content"])
+            given, self.upload.value = self.upload.value[0], ()  # nothing but the decoded image is kept
+            self.session.choose_file(given["name"], given["content"])
 
     def _run(self) -> None:
         titles = {"A": self.first.value, "B": self.second.value}

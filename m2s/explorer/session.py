@@ -10,6 +10,7 @@ from PIL import Image
 from m2s import data as datasets
 from m2s import paths, weights
 from m2s.data.disk.images import read_image
+from m2s.data.disk.pictures import FORMATS
 from m2s.data.imageset import ImageSet
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError
@@ -19,6 +20,9 @@ from m2s.m2snet import M2SNet
 from m2s.runs.models import load_model
 from m2s.runs.store import MODEL, read_record
 from m2s.zoo import create_model
+
+MOST_BYTES, MOST_PIXELS = 20_000_000, 40_000_000
+"""The largest image that a visitor may give."""
 
 UNTRAINED = "untrained M2SNet, random weights"
 
@@ -75,13 +79,23 @@ class Session:
         self._source = image, mask > 0
 
     def choose_file(self, name: str, content: bytes) -> None:
-        """Take an image from a file's content; it has no mask."""
+        """Take an image from a file's content, which never touches the disk; it has no mask. The last one is forgotten.
+
+        Raises:
+            InputError: no image, or one that is larger than :data:`MOST_BYTES` or :data:`MOST_PIXELS`.
+        """
         file = io.BytesIO(content)
         file.name = name
         try:
+            if len(content) > MOST_BYTES:
+                raise OSError
+            with Image.open(file, formats=FORMATS) as header:  # which decodes nothing
+                if header.width * header.height > MOST_PIXELS:
+                    raise OSError
             self._source = read_image(file), None
-        except InputError:
-            raise InputError(f"{name} is not an image that can be read: give PNG or JPEG") from None
+        except (InputError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            limits = f"at most {MOST_BYTES / 1e6:.0f} MB and {MOST_PIXELS / 1e6:.0f} million pixels"
+            raise InputError(f"{name} is not an image that can be read: give PNG or JPEG, {limits}") from None
 
     def run(self, titles: dict[str, str], size: int) -> None:
         """Show the chosen image, size × size, to networks: letter → a title of :attr:`checkpoints`, or untrained."""

@@ -1,5 +1,6 @@
 """What the explorer and its tabs share: the status line that does what controls ask for, strips, sliders."""
 
+import html
 import io
 import time
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class StatusLine(widgets.HTML):
                 done.append(f"{what}: {self.timings[-1][1]:.0f} ms")
             message = "; ".join(done)
         except InputError as error:
-            message = f"<b style='color:#D55E00'>{error}</b>"
+            message = f"<b style='color:#D55E00'>{html.escape(str(error))}</b>"
         finally:
             self._busy = False
         self._count += 1

@@ -229,3 +229,15 @@ def test_volumes_that_are_no_volumes_of_numbers(tmp_path):
     image.header["srow_x"][0] = np.nan
     (tmp_path / "nan.nii").write_bytes(image.header.binaryblock + bytes(4) + bytes(480))
     assert str(tmp_path / "nan.nii") in refusal(data.read_volume, tmp_path / "nan.nii")
+
+
+def test_a_photo_with_a_preview_is_one_picture_and_a_program_is_none(tmp_path):
+    """Telephones write MPO files; PostScript would be run by another program."""
+    photo = Image.fromarray(PHOTO)
+    photo.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[photo.resize((6, 4))])
+    with Image.open(tmp_path / "phone.jpg") as opened:
+        assert opened.format == "MPO" and opened.n_frames == 2
+    assert data.read_image(tmp_path / "phone.jpg").shape == PHOTO.shape
+    photo.save(tmp_path / "program.eps")
+    renamed = (tmp_path / "program.eps").rename(tmp_path / "program.png")
+    assert refusal(data.read_image, renamed).endswith("this is not an image; fetch it again")

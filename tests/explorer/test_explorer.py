@@ -158,3 +158,25 @@ def test_an_image_of_your_own(opened):
 def test_unknown_data_is_told_in_one_line(tmp_path, results):
     with pytest.raises(InputError, match=r"data set kvasir not found in .*; there are: none"):
         Explorer(data=tmp_path, results=results)
+
+
+def test_what_a_visitor_uploads_is_bounded_stays_in_memory_and_with_the_visitor(opened, tmp_path, results, monkeypatch):
+    """Too many bytes, too many pixels, a program's file called a picture, HTML in a name; two visitors side by side."""
+    before = opened.session.image
+    stream = io.BytesIO()
+    Image.new("1", (8000, 5001)).save(stream, "png")
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(pwned) (w) file closefile\n"
+    for content in (stream.getvalue(), b"\x89PNG\r\n\x1a\n" + bytes(20_000_000), postscript, b""):
+        opened.upload.value = (uploaded("<img src=x onerror=alert(1)>.png", content),)
+        assert "give PNG or JPEG, at most 20 MB and 40 million pixels" in opened.status.value
+        assert "<img" not in opened.status.value and "&lt;img src=x" in opened.status.value
+        assert opened.session.image is before and opened.upload.value == ()
+    monkeypatch.chdir(tmp_path)
+    files = sorted(tmp_path.rglob("*"))
+    stream = io.BytesIO()
+    Image.fromarray(np.full((50, 80, 3), 77, np.uint8)).save(stream, "png")
+    opened.upload.value = (uploaded("mine.png", stream.getvalue()),)
+    assert (opened.session.image == 77).all() and opened.upload.value == ()
+    other = Explorer(results=results, size=96)
+    assert not (other.session.image == 77).all()
+    assert sorted(tmp_path.rglob("*")) == files

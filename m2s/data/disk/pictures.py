@@ -17,6 +17,9 @@ from m2s.errors import InputError, unreadable
 ORIENTATION = 0x0112
 """The tag of EXIF, and of TIFF, that says how the stored picture must be turned to stand upright."""
 
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
+"""What is read, by content and whatever a file is called. Of the other formats that Pillow knows some run programs."""
+
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -103,7 +106,7 @@ def read_picture(file: str | Path | BinaryIO) -> Picture:
 
 def _decode(file: BinaryIO) -> Picture:
     try:
-        picture = Image.open(file)
+        picture = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         # ClinicDB's own TIFF files are of a kind that Pillow does not know; tifffile does.
         if Path(file.name).suffix.lower() not in {".tif", ".tiff"}:
