@@ -77,7 +77,8 @@ class SwinUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_size(x)
         height, width = x.shape[-2:]
-        features = self.encoder(F.pad(x, (0, -width % 32, 0, -height % 32)))  # (N, H/s, W/s, C) at s = 4, 8, 16, 32
+        features = self.encoder(F.pad(x, (0, -width % 32, 0, -height % 32)))  # (N, C, H/s, W/s) at s = 4, 8, 16, 32
+        features = [feature.permute(0, 2, 3, 1) for feature in features]  # (N, H/s, W/s, C), as its blocks take them
         features[-1] = self.bottom(features[-1])
         d = self.out(expand(features, self.step))  # (N, H/4, W/4, C) → (N, H, W, C)
         return self.head(d.permute(0, 3, 1, 2))[..., :height, :width]  # (N, num_classes, H, W)
