@@ -101,10 +101,13 @@ class TensorSet(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image, mask = self.images[index], self.masks[index]
+        index = range(len(self))[index]  # -1 is the last image, not another seed
+        return self.change(self.images[index], self.masks[index], index)
+
+    def change(self, image: Tensor, mask: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """What the augmentation makes of image and mask, or of all frames of a clip, at ``index`` in this epoch."""
         if self.augment is None:
             return image, mask
-        index = range(len(self))[index]  # -1 is the last image, not another seed
         with torch.random.fork_rng(devices=[]), _one_thread():
             # Not torch.manual_seed: that would also set the GPU's generator, which is the training's own.
             torch.default_generator.manual_seed(item_seed(self.seed, int(self._epoch), index))

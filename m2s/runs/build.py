@@ -5,6 +5,7 @@ from operator import add
 
 from torch import nn
 
+from m2s.data.clips import ClipSet
 from m2s.data.crops import CropSet
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
@@ -44,16 +45,20 @@ def load_train_set(run: Run, root: str) -> ImageSet:
     return reduce(add, (load_images(*split_of(n, "train"), root, run.train_limit) for n in run.train_sets))
 
 
-Tensors = dict[tuple, TensorSet | CropSet]
+Tensors = dict[tuple, TensorSet | CropSet | ClipSet]
 """The training tensors that were made last, by what they were made from: runs in one process often share them."""
 
 
-def build_tensors(run: Run, train_set: ImageSet, kept: Tensors) -> TensorSet | CropSet:
-    """The training images of a run at its size, or crops of its volumes: those in ``kept``, or new ones."""
+def build_tensors(run: Run, train_set: ImageSet, kept: Tensors) -> TensorSet | CropSet | ClipSet:
+    """The training images of a run at its size, clips or crops of volumes: those in ``kept``, or new ones."""
     size, augment, seed = run.recipe.size, run.recipe.augment, run.recipe.seed
-    made_from = (train_set.fingerprint, run.volumetric, size, augment, seed)
+    made_from = (train_set.fingerprint, run.volumetric, run.clip, size, augment, seed)
     if made_from not in kept:
         kept.clear()
-        volumetric = run.volumetric
-        kept[made_from] = CropSet(train_set, size, seed) if volumetric else TensorSet(train_set, size, augment, seed)
+        if run.volumetric:
+            kept[made_from] = CropSet(train_set, size, seed)
+        elif run.clip > 1:
+            kept[made_from] = ClipSet(train_set, run.clip, size, augment, seed)
+        else:
+            kept[made_from] = TensorSet(train_set, size, augment, seed)
     return kept[made_from]

@@ -105,7 +105,7 @@ def _execute(
     model.load_state_dict(read_state_dict(partial / MODEL))
 
     start = time.perf_counter()
-    tables = [score_set(model, test_set, run.recipe.size) for test_set in test_sets]
+    tables = [score_set(model, test_set, run.recipe.size, run.clip) for test_set in test_sets]
     scores = pd.concat(tables) if tables else pd.DataFrame({"dataset": [], "image": []})
     scores.round(5).to_csv(partial / SCORES, index=False)
     log = pd.read_csv(partial / "log.csv")

@@ -1,6 +1,6 @@
 """Predictions at an image's or a volume's own size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from m2s.data.tensors import normalize
 from m2s.errors import InputError
 
 
-@torch.inference_mode()
 def predict(model: nn.Module, image: np.ndarray, size: int | None = None) -> np.ndarray:
     """Probabilities of one image at its own size: float32 ``(H, W)``; ``(C, H, W)`` for a model of C > 1 classes.
 
@@ -25,12 +24,29 @@ def predict(model: nn.Module, image: np.ndarray, size: int | None = None) -> np.
     size = size or getattr(model, "size", None)
     if size is None:
         raise InputError("this network does not say which side it was trained at: give predict a size in pixels")
-    device = next(model.parameters()).device
-    x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device).float() / 255
-    x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)
-    probabilities = model(normalize(x, model.mean, model.std)).float().sigmoid()
-    probabilities = F.interpolate(probabilities, image.shape[:2], mode="bilinear", align_corners=False)[0]
-    return (probabilities[0] if len(probabilities) == 1 else probabilities).cpu().numpy()
+    return _predict_frames(model, [image], size)[0]
+
+
+def predict_clip(model: nn.Module, frames: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
+    """As :func:`predict`, of all frames of a clip at once, for a network that takes clips ``(N, T, 3, H, W)``."""
+    return _predict_frames(model, frames, size, lambda x: model(x[None])[0])
+
+
+@torch.inference_mode()
+def _predict_frames(
+    model: nn.Module, frames: Sequence[np.ndarray], size: int, forward: Callable[[Tensor], Tensor] | None = None
+) -> list[np.ndarray]:
+    """Probabilities of each frame at its own size; ``forward`` maps frames ``(T, 3, size, size)`` to logits."""
+    device, seen = next(model.parameters()).device, []
+    for frame in frames:
+        x = torch.from_numpy(np.array(frame)).permute(2, 0, 1)[None].to(device).float() / 255
+        seen.append(F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True))
+    logits = (forward or model)(normalize(torch.cat(seen), model.mean, model.std))
+    found = []
+    for frame, probabilities in zip(frames, logits.float().sigmoid(), strict=True):
+        p = F.interpolate(probabilities[None], frame.shape[:2], mode="bilinear", align_corners=False)[0]
+        found.append((p[0] if len(p) == 1 else p).cpu().numpy())
+    return found
 
 
 OVERLAP = 0.5

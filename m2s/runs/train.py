@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from m2s.data.clips import ClipSet
 from m2s.data.crops import CropSet
 from m2s.data.tensors import TensorSet, normalize
 from m2s.errors import RunError, unknown
@@ -78,7 +79,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def train(
     model: nn.Module,
     loss: nn.Module,
-    train_set: TensorSet | CropSet,
+    train_set: TensorSet | CropSet | ClipSet,
     recipe: Recipe,
     folder: Path,
     watched: TensorSet | None = None,
@@ -99,7 +100,7 @@ def train(
         RunError: the loss or a weight is not finite. The checkpoint of the last good epoch stays.
     """
     device = pick_device()
-    on_gpu, volumes = device.type == "cuda", train_set[0][0].ndim == 4
+    on_gpu, volumes = device.type == "cuda", isinstance(train_set, CropSet)
     layout = torch.channels_last_3d if volumes else torch.channels_last  # the faster ones, on CPUs and GPUs
     model.to(device, memory_format=layout), loss.to(device, memory_format=layout)
     optimizer = make_optimizer(model, recipe)
@@ -134,13 +135,17 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate(recipe, epoch, step, steps) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
+            frames = images.shape[1]
+            if clips := isinstance(train_set, ClipSet):
+                images, masks = images.flatten(0, 1), masks.flatten(0, 1)  # (N, T, …) → (N·T, …)
             if not volumes:  # which come normalised, each by itself
                 images = normalize(images, mean, std)
             size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
             # In float32 on a GPU too: bfloat16 made a step no faster, and turned the gradient (results/bench).
-            parts = loss.parts(model(images), masks)
+            outputs = model(images.unflatten(0, (-1, frames))).flatten(0, 1) if clips else model(images)
+            parts = loss.parts(outputs, masks)
             total = sum(parts.values())
             optimizer.zero_grad()
             total.backward()

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from m2s.studies.run import Run
 from m2s.studies.study import DIFFERENCE, NOT_BUILT, NotRun, Row, Study, Task, published_only
 from m2s.studies.tasks import JOINT, TASKS
 
@@ -31,6 +32,13 @@ def _backbone(encoder: str, relative: str) -> Row:
     return replace(M2SNET.but(encoder=encoder), below_paper=M2SNET.but(encoder=relative))
 
 
+def _videos_in_clips(run: Run) -> Run:
+    """On videos, four clips of five frames a step, as PNS-Net's paper; other images each by itself."""
+    if run.train_sets != TASKS["videos"].train_sets:
+        return run
+    return replace(run, clip=5, recipe=replace(run.recipe, batch_size=4))
+
+
 PAPER_PARTS = ("reduce_1", "last_unit", "own_level", "enhance_4", "enhance_5")
 """Of the wiring, all but the filters."""
 
@@ -41,7 +49,8 @@ NETWORKS: dict[str, Row | NotRun] = {
     "ResUNet++": _from_scratch("resunetpp"), "UTNet": _from_scratch("utnet"),
     # Below the paper's size the profile's encoder, then a small transformer.
     "TransUNet": replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet")),
-    "SFA": _baseline("sfa"), "ACSNet": _baseline("acsnet"), "PraNet": _baseline("pranet"), "PNS-Net": NOT_BUILT,
+    "SFA": _baseline("sfa"), "ACSNet": _baseline("acsnet"), "PraNet": _baseline("pranet"),
+    "PNS-Net": replace(_baseline("pnsnet"), adjust=_videos_in_clips),
     "Inf-Net": _baseline("infnet"), "BCS-Net": _baseline("bcsnet"),
     "SKU-Net": _from_scratch("skunet"),
     "NU-Net": replace(_from_scratch("nunet"), below_paper=_from_scratch("nunet", width=16)),

@@ -27,7 +27,8 @@ class Run:
     :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:mod:`m2s.runs.build` has the values);
     ``loss_form`` is one of :data:`m2s.losses.FORMS` or of :data:`m2s.runs.build.OTHER_LOSSES`, which take no
     ``loss_terms`` and no LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``fingerprint`` and
-    ``classes`` are of a user's own images, whose ``data`` is "own" (:mod:`m2s.data.own`). ``watch`` writes down the
+    ``classes`` are of a user's own images, whose ``data`` is "own" (:mod:`m2s.data.own`). ``clip`` is the number of
+    successive frames that a network sees at once, 1 for images. ``watch`` writes down the
     IoU on the first test set after every epoch. The last four fields do not shape the trained weights beyond rounding
     and are no part of the key.
     """
@@ -50,6 +51,7 @@ class Run:
     lossnet_pretrained: bool = True
     fingerprint: str = ""
     classes: tuple[str, ...] = ()
+    clip: int = 1
     test_sets: tuple[str, ...] = field(default=(), compare=False)
     test_limit: int | None = field(default=None, compare=False)
     threads: int = field(default=1, compare=False)

@@ -17,8 +17,10 @@ import m2s
 from m2s import data
 from m2s.errors import InputError, RunError
 from m2s.losses import SegmentationLoss
+from m2s.runs.execute import execute
 from m2s.runs.predict import predict
 from m2s.runs.train import make_optimizer, mean_iou, rate, resize_batch, train
+from m2s.studies import STUDIES
 from m2s.studies.recipe import Recipe
 
 RECIPE = Recipe(size=64, epochs=3, batch_size=4, seed=3)
@@ -207,3 +209,25 @@ def test_deep_supervision_and_several_classes_train(tmp_path):
     )
     log = train(model, SegmentationLoss(form="written"), tensors, Recipe(size=64, epochs=1, batch_size=2), tmp_path)
     assert np.isfinite(log["loss"]).all()
+
+
+def test_a_network_of_clips_trains_and_predicts_every_frame_once(tmp_path):
+    run = next(run for run in STUDIES["videos"].runs("PNS-Net", "full", "phantom", "videos") if run.recipe.seed == 0)
+    assert (run.clip, run.recipe.batch_size) == (5, 4)
+    run = replace(
+        run, encoder="test_efficientnet", pretrained=False, train_sets=("cvc300tv",), test_sets=("cvc300tv",),
+        train_limit=13, test_limit=13, recipe=replace(run.recipe, size=64, epochs=2, batch_size=2),
+    )  # fmt: skip
+    folder = execute(run, tmp_path, "phantom")
+    scores = pd.read_csv(folder / "scores.csv")
+    assert list(scores["image"]) == list(data.load_images("cvc300tv", "test", "phantom", 13).names)
+    log = pd.read_csv(folder / "log.csv")
+    assert len(log) == 2 and log["loss"].iloc[1] < log["loss"].iloc[0]
+
+
+def test_only_videos_are_cut_into_clips():
+    runs = STUDIES["boundaries"].runs("PNS-Net", "paper", "real")
+    by_clip = {run.clip: run for run in runs}
+    assert set(by_clip) == {1, 5}
+    assert by_clip[5].train_sets == ("cvc300tv", "cvc612v", "cvc612t")
+    assert by_clip[1].recipe.batch_size == 16

@@ -11,8 +11,8 @@ from m2s import tables
 from m2s.errors import InputError
 from m2s.runs.store import run_folder
 from m2s.studies import STUDIES, published
+from m2s.studies.m2snet import OTHER_TEAM
 from m2s.studies.profiles import PROFILES, Profile
-from m2s.studies.study import NOT_BUILT
 from m2s.tables.ablation import find_steps
 from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, versus
 from m2s.tables.comparisons import bootstrap_pairs
@@ -71,10 +71,10 @@ def test_without_a_run_nothing_is_ours(tmp_path):
     assert table[["ours", "sd"]].isna().all().all() and not table["images"].any()
     assert table["paper"].tolist() == published.load_table()["value"].tolist()  # all of it, in the order of print
     waiting = cell(table, "M2SNet", "ETIS")
-    built = cell(tables.open("videos", "smoke", "phantom", tmp_path).table(), "PNS-Net", "CVC-300-TV")
+    team = cell(tables.open("oct", "smoke", "phantom", tmp_path).table(), "LaTIM", "GOALS RNFL", "Dice")
     assert waiting["status"] == "not run"
     assert waiting["reason"] == "not run yet: m2s reproduce --profile smoke --data phantom --only 20_polyp_table"
-    assert (built["status"], built["reason"]) == ("published only", str(NOT_BUILT))
+    assert (team["status"], team["reason"]) == ("published only", str(OTHER_TEAM))
     real = tables.open("polyps", "full", REAL, tmp_path).table()
     assert cell(real, "MSNet", "ETIS")["reason"].endswith("--profile full --data FOLDER --only 20_polyp_table")
 
