@@ -212,8 +212,8 @@ def test_wide_marks_every_kind_of_cell(tmp_path, three_seeds):
     assert shown.loc["M2SNet", ("made-up Kvasir", "mDice")] == "0.550 ± 0.071 (0.912)"
     assert shown.loc["MSNet", ("made-up Kvasir", "mDice")] == "not run (0.907)"
     assert shown.loc["UTNet", ("made-up ColonDB", "mDice")] == "not run (0.676?)"
-    videos = wide_table(tables.open("videos", "smoke", "phantom", tmp_path).table())
-    assert videos.loc["PNS-Net", ("made-up CVC-300-TV", "mDice")] == "– (0.863)"
+    layers = wide_table(tables.open("oct", "smoke", "phantom", tmp_path).table())
+    assert layers.loc["LaTIM", ("made-up GOALS RNFL", "Dice")] == "– (0.955)"
     real = wide_table(tables.open("polyps", "smoke", REAL, tmp_path).table())
     assert real.columns.names[0] == "ours (the paper's)" and ("Kvasir", "mDice") in real.columns
 
