@@ -136,3 +136,10 @@ def test_made_up_is_marked():
     fig, _ = plt.subplots()
     figures.made_up(fig)
     assert [t.get_text() for t in fig.texts] == ["made-up images"]
+
+
+def test_a_name_with_the_sign_of_a_formula_is_drawn_as_it_is():
+    fig, ax = plt.subplots()
+    figures.overlay(ax, np.zeros((4, 5), np.uint8), title=r"5$ \frac{$_x")
+    fig.canvas.draw()
+    assert ax.get_title().count(r"\$") == 2

@@ -173,6 +173,7 @@ def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progr
             text=True,
             start_new_session=True,
             encoding="utf-8",
+            env=os.environ | _replace_home(results),
         )
         try:
             (results / PIDS).write_text(f"{os.getpid()} {process.pid}", encoding="utf-8")
@@ -184,6 +185,16 @@ def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progr
         finally:
             if process.poll() is None:
                 _end_tree(process)
+
+
+def _replace_home(results: Path) -> dict[str, str]:
+    """The setting of another home folder where the user's own cannot be written to: Snakemake and Jupyter need one."""
+    home = Path(os.path.expanduser("~"))
+    if home.is_dir() and os.access(home, os.W_OK | os.X_OK):
+        return {}
+    other = results / ".snakemake" / "home"
+    other.mkdir(parents=True, exist_ok=True)
+    return {"HOME": str(other)}
 
 
 def _end_tree(process: psutil.Process) -> None:

@@ -50,7 +50,7 @@ def overlay(
         if area is not None:
             _outline(ax, np.asarray(area), color, line)
             ax.plot([], [], color=color, linestyle=line, label=name)
-    ax.set_title(title)
+    ax.set_title(title.replace("$", r"\$"))  # a file's name is no formula
     ax.set_axis_off()
     return ax
 

@@ -48,3 +48,17 @@ def test_project_results_and_notebooks_in_a_folder_of_any_name(tmp_path, name):
     assert [o for o in outputs if "image/png" in o.get("data", {})]
     assert sorted(path.name for path in home.iterdir()) == ["notebooks", "project", "results"]
     assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows finds home folders in another way")
+def test_a_reproduction_needs_no_home_folder(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(NOTEBOOK, tmp_path / "notebooks" / "98_any.ipynb")
+    environment = os.environ | {"M2S_RESULTS": str(tmp_path / "results"), "HOME": "/proc/none"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "m2s", "reproduce", "--profile", "smoke", "--data", "phantom", "--only", "98",
+         "--notebooks", str(tmp_path / "notebooks")],
+        cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (tmp_path / "results" / "smoke-phantom" / "notebooks" / "98_any.ipynb").is_file()
