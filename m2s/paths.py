@@ -1,6 +1,7 @@
 """The checkout, its commit, where results live (one folder per profile and kind of data), and how files are written."""
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -85,6 +86,17 @@ def results_root() -> Path:
 def results_dir(profile: str, data: str | Path) -> Path:
     """The results of one profile on one kind of data, for instance ``results/lab-sample``."""
     return results_root() / f"{profile}-{data_label(data)}"
+
+
+def read_json(path: Path, advice: str) -> dict:
+    """What a JSON file holds; an ``InputError`` with ``advice`` where it is damaged or no mapping."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} ({error}): {advice}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"cannot read {path} (it holds no mapping): {advice}")
+    return content
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Trained networks to take home: the folders of ``weights/``, each with its settings and its model card."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import torch
 from torch import nn
 
 from m2s.errors import InputError, unknown
-from m2s.paths import ROOT
+from m2s.paths import ROOT, read_json
 from m2s.weights import read_state_dict
 from m2s.zoo import create_model
 
@@ -41,7 +40,10 @@ def load_pretrained(name: str | Path) -> nn.Module:
                 f"give the path of its folder weights/{Path(name).name}"
             )
         raise unknown("network", name, list_pretrained())
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config = read_json(folder / CONFIG, "get the folder again")
+    needed = {"model", "encoder", "options", "num_classes", "size", "mean", "std", "classes", "run"}
+    if missing := sorted(needed - config.keys()):
+        raise InputError(f"cannot read {folder / CONFIG} (it lacks {', '.join(missing)}): get the folder again")
     options = config["options"]
     network = create_model(config["model"], config["encoder"], False, config["num_classes"], **options)
     try:

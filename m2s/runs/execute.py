@@ -20,7 +20,7 @@ from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE
 from m2s.data.tensors import TensorSet
 from m2s.errors import InputError, NotFound
-from m2s.paths import commit, data_label, whole_file
+from m2s.paths import commit, data_label, read_json, whole_file
 from m2s.runs.build import NORMALIZATIONS, Tensors, build_loss, build_network, build_tensors, load_train_set
 from m2s.runs.machine import describe_machine
 from m2s.runs.score import score_set
@@ -154,7 +154,7 @@ def train_run(
             temporary.write_bytes(save(state))
         with whole_file(folder / TRAINING) as temporary:
             temporary.write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
-    return json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    return read_json(folder / TRAINING, f"delete the folder {folder} and train the run again")
 
 
 def _find_test_sets(run: Run, data: str) -> tuple[list[ImageSet], dict[str, str]]:

@@ -1,6 +1,5 @@
 """Where runs are kept: their records, scores and index. No network is needed to read them."""
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from m2s.errors import InputError, unknown
-from m2s.paths import results_root, whole_file
+from m2s.paths import read_json, results_root, whole_file
 from m2s.studies.run import Run
 
 RECORD, MODEL, SCORES, TRAINING = "record.json", "model.safetensors", "scores.csv", "training.json"
@@ -27,14 +26,11 @@ def load_record(run: Run, results: Path) -> dict | None:
 
 def read_record(folder: Path) -> dict:
     """The record in the folder of a finished run; a damaged one is an ``InputError``."""
-    path = folder / RECORD
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or "settings" not in record:
-            raise ValueError("it has no settings")
-        return record
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({error}): delete the folder {folder} and train the run again") from error
+    advice = f"delete the folder {folder} and train the run again"
+    record = read_json(folder / RECORD, advice)
+    if "settings" not in record:
+        raise InputError(f"cannot read {folder / RECORD} (it has no settings): {advice}")
+    return record
 
 
 def read_scores(folder: Path) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from torch import nn
 from m2s.encoders import Encoder, Features
 from m2s.errors import InputError, RunError
 from m2s.lossnet import LossNet
+from m2s.pretrained import load_pretrained
 from m2s.runs import execute as execute_module
 from m2s.runs.execute import execute
 from m2s.runs.models import load_model
@@ -224,3 +225,10 @@ def test_a_full_disk_ends_a_training_in_one_line_and_it_goes_on_later(tmp_path, 
     whole = execute(run, tmp_path / "whole", "phantom")
     assert (folder / SCORES).read_bytes() == (whole / SCORES).read_bytes()
     assert np.isfinite(load_scores(run, tmp_path)["mDice"]).all()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"model": "m2snet"}'])
+def test_a_damaged_network_to_take_home_is_told(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    told = refusal(load_pretrained, tmp_path)
+    assert str(tmp_path / "config.json") in told and told.endswith("get the folder again")
