@@ -28,14 +28,15 @@ UNTRAINED = "untrained M2SNet, random weights"
 
 
 def list_checkpoints(results: Path | None = None) -> dict[str, Path]:
-    """The finished runs of MSNet and M2SNet in a folder of results that still have their weights, by a short title."""
+    """The finished runs of MSNet and M2SNet for one class that still have their weights, by a short title."""
     folders = {}
     for record in sorted(Path(results or paths.results_root()).glob("*/runs/*/record.json")):
         try:
             settings = read_record(record.parent)["settings"]
         except InputError:  # a damaged run; the others are shown
             continue
-        if settings["model"] in ("m2snet", "msnet") and (record.parent / MODEL).is_file():
+        shown = settings["model"] in ("m2snet", "msnet") and settings.get("num_classes", 1) == 1
+        if shown and (record.parent / MODEL).is_file():
             folders[f"{record.parent.parent.parent.name}: {record.parent.name}"] = record.parent
     return folders
 

@@ -152,10 +152,11 @@ def test_several_classes_are_trained_and_drawn(own, untrained, capsys):
         mask = np.asarray(Image.open(path)) // 255 * (1 + index % 2)
         Image.fromarray(mask.astype(np.uint8)).save(path)
     (own / "masks" / "classes.txt").write_text("left\nright\n", encoding="utf-8")
-    assert main(f"train --images photos --masks masks --name two --val 0.4 {TINY} --model unet".split()) == 0
+    assert main(f"train --images photos --masks masks --name two --val 0.4 {TINY} --model msnet".split()) == 0
     told = capsys.readouterr().out
     assert "  left: 0." in told and "  right: 0." in told
     assert load_network("two").classes == ("left", "right")
+    assert not list_checkpoints(), "the explorer shows the map of one class"
     record = json.loads((find_run_folder("two") / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["num_classes"] == 3
 
