@@ -1,5 +1,7 @@
 """PraNet, SFA, ACSNet, Inf-Net, BCS-Net and PNS-Net: shapes, parameter counts, gradients, and that they learn."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,9 +20,11 @@ from m2s.losses import SegmentationLoss
 from m2s.units import ConvBNReLU
 
 TINY = "test_efficientnet"
-NETWORKS = {"pranet": PraNet, "sfa": SFA, "acsnet": ACSNet, "infnet": InfNet, "bcsnet": BCSNet}
-OUTPUTS = {"pranet": 4, "sfa": 1, "acsnet": 5, "infnet": 4, "bcsnet": 4}
 EDGES = {"sfa": 2, "infnet": 1, "bcsnet": 1}
+NETWORKS = {
+    "pranet": PraNet, "sfa": SFA, "acsnet": ACSNet, "infnet": partial(InfNet, edge_loss=True), "bcsnet": BCSNet,
+}  # fmt: skip
+OUTPUTS = {"pranet": 4, "sfa": 1, "acsnet": 5, "infnet": 4, "bcsnet": 4}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +39,7 @@ def test_logits_have_the_size_of_the_image(name):
         for height, width in ((64, 64), (96, 64), (33, 47), (32, 32)):
             with torch.no_grad():
                 assert model(torch.randn(1, 3, height, width)).shape == (1, num_classes, height, width)
-    assert type(m2s.create_model(name, TINY, pretrained=False)) is NETWORKS[name]
+    assert type(m2s.create_model(name, TINY, pretrained=False)) is type(model)
     assert len(model.mean) == len(model.std) == 3
     assert model.weights_source
     with pytest.raises(InputError, match="at least 32×32"):
@@ -159,7 +163,7 @@ def test_reverse_attention_looks_only_where_the_coarse_map_says_background():
 
 
 def test_the_edge_feature_guides_infnet():
-    model = InfNet(TINY, pretrained=False).eval()
+    model = InfNet(TINY, pretrained=False, edge_loss=True).eval()
     levels = model.encoder(torch.randn(1, 3, 64, 64))
     outputs = model.decode(levels)
     levels[1] = levels[1] + torch.randn_like(levels[1])
@@ -167,6 +171,14 @@ def test_the_edge_feature_guides_infnet():
     assert torch.equal(outputs["maps"][3], changed["maps"][3])  # the coarse map is made from E³ … E⁵ alone
     assert not torch.equal(outputs["maps"][0], changed["maps"][0])
     assert not torch.equal(outputs["edge"][0], changed["edge"][0])
+
+
+def test_infnet_as_in_the_first_runs_has_no_edge_head():
+    """The committed record of COVID-SemiSeg is of this form: 9,317,927 parameters on EfficientNet-Lite0."""
+    assert parameters(InfNet, "tf_efficientnet_lite0") == 9_317_927
+    assert parameters(InfNet, "res2net50d") == 31_072_721 - 578
+    outputs = InfNet(TINY, pretrained=False)(torch.randn(2, 3, 64, 64))
+    assert [o.shape for o in outputs] == [(2, 1, 64, 64)] * 4
 
 
 @pytest.mark.parametrize("name", EDGES)
