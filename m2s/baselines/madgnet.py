@@ -31,7 +31,7 @@ def cosine_maps(size: int) -> Tensor:
 class FrequencyAttention(nn.Module):
     """Multi-frequency channel attention: ``(N, C, H, W)`` → same shape, each channel weighted.
 
-    The map at ``size``² pixels is multiplied by each of sixteen cosine maps; mean, maximum and minimum of the products,
+    The map at ``size²`` pixels is multiplied by each of sixteen cosine maps; mean, maximum and minimum of the products,
     averaged over the frequencies, pass one bottleneck whose three answers are summed.
     """
 

@@ -54,7 +54,7 @@ class MixFFN(nn.Module):
 class Block(nn.Module):
     """Transformer block with reduced keys and values: ``(N, H, W, C)`` → same shape; sides multiples of ``reduction``.
 
-    Keys and values come from squares of ``reduction``² pixels, each made one token by a convolution.
+    Keys and values come from squares of ``reduction²`` pixels, each made one token by a convolution.
     """
 
     def __init__(self, width: int, heads: int, reduction: int):
