@@ -62,3 +62,26 @@ def test_a_reproduction_needs_no_home_folder(tmp_path):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (tmp_path / "results" / "smoke-phantom" / "notebooks" / "98_any.ipynb").is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows refuses the name")
+def test_a_data_folder_that_reads_like_a_command_is_a_folder(tmp_path):
+    """It goes through the shell to the training, and through papermill into the notebook."""
+    (tmp_path / "notebooks").mkdir()
+    shown = "import pathlib\nprint(data)\nprint(pathlib.Path(data).is_dir())"
+    notebook = nbformat.v4.new_notebook(
+        metadata=NOTEBOOK.metadata, cells=[NOTEBOOK.cells[0], nbformat.v4.new_code_cell(shown)]
+    )
+    nbformat.write(notebook, tmp_path / "notebooks" / "98_any.ipynb")
+    data = tmp_path / NAMES[0] / "\"); import os; os.system('touch pwned') #"
+    shutil.copytree(paths.ROOT / "samples", data)
+    ended = subprocess.run(
+        [sys.executable, "-m", "m2s", "reproduce", "--profile", "smoke", "--data", str(data), "--only", "98",
+         "--notebooks", str(tmp_path / "notebooks")],
+        cwd=paths.ROOT, env=os.environ | {"M2S_RESULTS": str(tmp_path / "results")}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    executed = nbformat.read(tmp_path / "results" / "smoke-real" / "notebooks" / "98_any.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0]["text"].splitlines() == [str(data), "True"]
+    assert not list(tmp_path.rglob("pwned")) and not (paths.ROOT / "pwned").exists()
