@@ -83,12 +83,12 @@ LGMSNETS = {
             **{row: LIGHT[row] for row in ("UniRepLKNet", "RepViT-m3", "UNeXt", "TinyU-Net", "ERDUNet", "LGMSNet")},
             "M2SNet": M2SNET,
         },
-        small_rows=OURS, small_tasks=("kvasir",),
+        small_rows=OURS, small_tasks=("kvasir",), few_rows=("LGMSNet",), few_tasks=("isic2018",),
     ),
     "generalisation": Study(
         title="LGMSNet's Table 2: unseen sets", published="lgmsnet_table02", notebook="52_generalisation",
         framework="lgmsnet", tasks=UNSEEN, shown=SHOWN_2D, rows={**LIGHT, "U-Net": UNET, "M2SNet": M2SNET},
-        small_rows=OURS, small_tasks=("kvasir",),
+        small_rows=OURS, small_tasks=("kvasir",), few_rows=("LGMSNet",), few_tasks=("ph2",),
     ),
     "btcv": Study(
         title="LGMSNet's Table 3: abdominal organs, BTCV", published="lgmsnet_table03", notebook="53_lgmsnet_3d",
@@ -99,7 +99,7 @@ LGMSNETS = {
         framework="volumes", tasks=VOLUMES, shown=SHOWN_3D,
         rows={row: settings for row, settings in ROWS_3D.items() if isinstance(settings, Row)}
         | {"M2SNet in 3-D, wiring as released": _m2snet_3d()},
-        small_rows=("LGMSNet", "M2SNet in 3-D", "U-Net in 3-D"),
+        small_rows=("LGMSNet", "M2SNet in 3-D", "U-Net in 3-D"), few_rows=("LGMSNet",),
     ),
     "blocks": _ablation(
         title="LGMSNet's Table 6: its blocks in other networks", published="lgmsnet_table06",

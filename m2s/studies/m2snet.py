@@ -73,7 +73,7 @@ COMPARISONS = {
     "polyps": Study(
         title="Table 1: image polyp segmentation", published="m2snet_v1_table01", notebook="20_polyp_table",
         tasks=_tasks("polyps"), rows=_rows(*GENERAL, "SFA", "PraNet", "MSNet", "M2SNet"),
-        small_rows=("U-Net", "Attention U-Net", "PraNet", "MSNet", "M2SNet"),
+        small_rows=("U-Net", "Attention U-Net", "PraNet", "MSNet", "M2SNet"), few_rows=("U-Net", "MSNet", "M2SNet"),
     ),
     "videos": Study(
         title="Table 2: video polyp segmentation", published="m2snet_v1_table02", notebook="21_video_table",
@@ -84,12 +84,13 @@ COMPARISONS = {
     "lung": Study(
         title="Table 3: lung infection segmentation", published="m2snet_v1_table03", notebook="22_lung_table",
         tasks=_tasks("lung", "covid"), rows=_rows(*GENERAL, "Inf-Net", "BCS-Net", "MSNet", "M2SNet"),
-        small_rows=("U-Net", "Inf-Net", "MSNet", "M2SNet"),
+        small_rows=("U-Net", "Inf-Net", "MSNet", "M2SNet"), few_rows=("M2SNet",),
     ),
     "breast": Study(
         title="Table 4: breast ultrasound segmentation, four folds", published="m2snet_v1_table04",
         notebook="23_breast_table", tasks=_tasks("breast"),
         rows=_rows(*GENERAL, "SKU-Net", "NU-Net", "MSNet", "M2SNet"), small_rows=("U-Net", "MSNet", "M2SNet"),
+        few_rows=("M2SNet",),
     ),
     "oct": Study(
         title="Table 5: layers of the retina, GOALS 2022", published="m2snet_v1_table05", notebook="24_oct_table",
@@ -100,6 +101,7 @@ COMPARISONS = {
             "IIAU-Segmentors": M2SNET,  # the authors' entry
             "Vision Wise": OTHER_TEAM,
         },
+        few_rows=("IIAU-Segmentors",),
     ),
     "frameworks": Study(
         title="Table 7 (revised): two training frameworks", published="m2snet_revised_table07",
@@ -108,11 +110,13 @@ COMPARISONS = {
             "nnU-Net": OTHER_FRAMEWORK,
             "M2SNet (MSNet framework)": M2SNET, "M2SNet (nnU-Net framework)": OTHER_FRAMEWORK,
         },
+        few_rows=("M2SNet (MSNet framework)",), few_tasks=("polyps", "lung", "breast"),
     ),
     "boundaries": Study(
         title="Table 8 (revised): boundary distances, printed as mm, ours in pixels",
         published="m2snet_revised_table08", notebook="27_boundaries", tasks=FOUR_TASKS,
         rows=_rows("PraNet", "PNS-Net", "Inf-Net", "NU-Net", "MSNet", "M2SNet"), small_rows=("MSNet", "M2SNet"),
+        few_rows=("MSNet", "M2SNet"), few_tasks=("polyps",),
     ),
     "one_model": Study(
         title="Table 9 (revised): one model for all tasks", published="m2snet_revised_table09", notebook="28_one_model",

@@ -89,7 +89,8 @@ class Study:
     for a question that no paper asks, and ``shown`` the metrics of sets that no paper prints. ``ablation`` studies use
     the profile's smaller recipe. ``framework`` is whose training it is, one of :data:`FRAMEWORKS`. Profiles that are
     ``small`` train the rows in ``small_rows`` and the tasks in ``small_tasks`` only (None: all), and make the changes
-    ``small`` to every row's run, for instance where weights are too large to fetch in a class.
+    ``small`` to every row's run, for instance where weights are too large to fetch in a class. Profiles that train
+    ``few`` networks take ``few_rows`` and ``few_tasks`` instead, by default no row.
     """
 
     title: str
@@ -103,6 +104,8 @@ class Study:
     small_rows: tuple[str, ...] | None = None
     small_tasks: tuple[str, ...] | None = None
     small: dict[str, Any] = field(default_factory=dict)
+    few_rows: tuple[str, ...] = ()
+    few_tasks: tuple[str, ...] | None = None
 
     @cached_property
     def datasets(self) -> dict[str, str]:
@@ -133,6 +136,7 @@ class Study:
         """The tasks that are trained in this profile on this data, with the sets that they have there."""
         p, real = find_profile(profile), data_label(data) == "real"
         chosen = p.ablation_tasks if self.ablation else self.small_tasks if p.small else None
+        chosen = self.few_tasks if p.few else chosen
         tasks = {n: t.on(data) for n, t in self.tasks.items() if chosen is None or n in chosen}
         return {n: t for n, t in tasks.items() if t and (real or not t.extra)}
 
@@ -141,14 +145,16 @@ class Study:
         p, chosen = find_profile(profile), self.rows[row]
         if isinstance(chosen, NotRun):
             return chosen
-        if p.small and self.small_rows is not None and row not in self.small_rows:
-            return NotRun(Status.NOT_RUN, f"the profile {profile} trains {len(self.small_rows)} rows of this table")
+        trained = self.few_rows if p.few else self.small_rows if p.small else None
+        if trained is not None and row not in trained:
+            count = len(trained) or "no"
+            return NotRun(Status.NOT_RUN, f"the profile {profile} trains {count} row{'s' * (count != 1)} of this table")
         if self.tasks[task].on(data) is None:
             return NotRun(Status.NOT_RUN, "of this table some images are real here and some made up, which do not mix")
         if task not in self.tasks_of(profile, data):
             here = ", ".join(t.title for t in self.tasks_of(profile, data).values())
-            trained = f"of this table the profile {profile} trains {here} only"
-            return NotRun(Status.NOT_RUN, trained if here else "this table is run on real data only")
+            told = f"of this table the profile {profile} trains {here} only"
+            return NotRun(Status.NOT_RUN, told if here else "this table is run on real data only")
         return None
 
     def runs(self, row: str, profile: str, data: str, task: str | None = None) -> list[Run]:

@@ -67,5 +67,5 @@ def test_what_is_not_run_on_the_sample_says_why(tmp_path):
     table = m2s.tables.open("polyps", "lab", "sample", tmp_path).table().set_index(["row", "dataset", "metric"])
     assert table.loc[("M2SNet", "ColonDB", "mDice"), "reason"].startswith("not run: the images of this set are made up")
     assert table.loc[("M2SNet", "Kvasir", "mDice"), "reason"].startswith("not run yet: m2s reproduce --profile lab")
-    mixed = str(STUDIES["one_model"].why_not("M2SNet", "lab", "sample", "joint"))
+    mixed = str(STUDIES["one_model"].why_not("M2SNet", "full", "sample", "joint"))
     assert mixed == "not run: of this table some images are real here and some made up, which do not mix"

@@ -5,10 +5,12 @@ import dataclasses
 import pytest
 
 from m2s import weights
+from m2s.data import load_images
 from m2s.errors import InputError
 from m2s.runs.plan import batch_runs, find_lack, find_run, list_runs, notebook_runs
 from m2s.studies import STUDIES, published
 from m2s.studies.profiles import PROFILES
+from m2s.studies.run import split_of
 from m2s.studies.study import Row
 
 ELSEWHERE = {"", "Polyp", "BTCV Avg", "CVC-300 (912 images)"}
@@ -49,24 +51,24 @@ def test_a_fold_is_trained_and_tested_on_its_own_parts():
 
 def test_rows_that_tables_share_are_one_run():
     kernels, losses, styles = (STUDIES[name] for name in ("kernels", "losses", "styles"))
-    key = styles.runs("M2SNet", "lab", "phantom")[0].key
-    assert kernels.runs("M2SNet (kernel scales 1,3,5)", "lab", "phantom")[0].key == key
-    assert losses.runs("M2SNet (LossNet)", "lab", "phantom")[0].key == key
-    assert kernels.runs("M2SNet (kernel scales 1)", "lab", "phantom")[0].model == "msnet"
+    key = styles.runs("M2SNet", "smoke", "phantom")[0].key
+    assert kernels.runs("M2SNet (kernel scales 1,3,5)", "smoke", "phantom")[0].key == key
+    assert losses.runs("M2SNet (LossNet)", "smoke", "phantom")[0].key == key
+    assert kernels.runs("M2SNet (kernel scales 1)", "smoke", "phantom")[0].model == "msnet"
 
 
 def test_small_profiles_take_stand_ins_and_few_rows():
-    backbones = STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "lab", "phantom")[0]
+    backbones = STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "smoke", "phantom")[0]
     assert (backbones.encoder, backbones.pretrained) == ("pvt_v2_b0", False)
     assert STUDIES["backbones"].runs("M2SNet (PVTv2-B4)", "paper", "real")[0].encoder == "pvt_v2_b4"
-    assert str(STUDIES["videos"].why_not("PraNet", "lab", "phantom", "videos")) == (
-        "not run: the profile lab trains 3 rows of this table"
+    assert str(STUDIES["videos"].why_not("PraNet", "smoke", "phantom", "videos")) == (
+        "not run: the profile smoke trains 3 rows of this table"
     )
 
 
 def test_differences_of_paper_and_code_change_what_they_name():
     chosen = STUDIES["released"]
-    base, *others = (chosen.runs(row, "lab", "phantom")[0] for row in chosen.rows)
+    base, *others = (chosen.runs(row, "smoke", "phantom")[0] for row in chosen.rows)
     changed = [
         {f.name for f in dataclasses.fields(base) if getattr(base, f.name) != getattr(other, f.name)}
         for other in others
@@ -77,22 +79,22 @@ def test_differences_of_paper_and_code_change_what_they_name():
 
 
 def test_the_list_of_runs_holds_each_run_once_and_finds_it_by_key():
-    every = list_runs("lab", "phantom")
+    every = list_runs("smoke", "phantom")
     assert len({run.key for run in every}) == len(every) >= 40
-    assert find_run("lab", "phantom", every[1].key) == every[1]
-    assert {r.key for r in notebook_runs("20_polyp_table", "lab", "phantom")} <= {r.key for r in every}
-    assert notebook_runs("04_metrics", "lab", "phantom") == []
+    assert find_run("smoke", "phantom", every[1].key) == every[1]
+    assert {r.key for r in notebook_runs("20_polyp_table", "smoke", "phantom")} <= {r.key for r in every}
+    assert notebook_runs("04_metrics", "smoke", "phantom") == []
     with pytest.raises(InputError, match="unknown profile 'labs': did you mean lab"):
         list_runs("labs", "phantom")
     with pytest.raises(InputError, match="unknown run 'm2snet'"):
-        find_run("lab", "phantom", "m2snet")
+        find_run("smoke", "phantom", "m2snet")
 
 
 def test_batches_hold_every_run_once_and_one_kind_each():
-    batches = batch_runs("lab", "phantom")
-    assert sorted(run.key for batch in batches for run in batch) == sorted(r.key for r in list_runs("lab", "phantom"))
+    batches = batch_runs("smoke", "phantom")
+    assert sorted(run.key for batch in batches for run in batch) == sorted(r.key for r in list_runs("smoke", "phantom"))
     assert all(len({(run.train_sets, run.recipe.size) for run in batch}) == 1 for batch in batches)
-    assert max(map(len, batches)) == PROFILES["lab"].batch
+    assert max(map(len, batches)) == PROFILES["smoke"].batch
 
 
 def test_what_is_lacking_is_said(monkeypatch, tmp_path):
@@ -123,7 +125,7 @@ def test_unseen_sets_are_scored_by_the_networks_of_the_first_table():
         STUDIES[name].runs("LGMSNet", "full", "phantom", "kvasir")[0] for name in ("lgmsnet", "generalisation")
     )
     assert own.key == unseen.key and (own.test_sets, unseen.test_sets) == (("kvasir",), ("cvc300/test",))
-    run = find_run("lab", "phantom", STUDIES["lgmsnet"].runs("LGMSNet", "lab", "phantom")[0].key)
+    run = find_run("smoke", "phantom", STUDIES["lgmsnet"].runs("LGMSNet", "smoke", "phantom")[0].key)
     assert run.test_sets == ("kvasir", "cvc300/test")
 
 
@@ -143,3 +145,25 @@ def test_a_set_is_judged_by_the_printed_one_of_its_name():
     chosen = STUDIES["generalisation"]
     assert chosen.beside("CVC-300 (60 images)") == ("CVC-300 (912 images)",)
     assert chosen.beside("BUS") == ("BUS",)
+
+
+def test_the_lab_trains_few_networks_and_no_ablation():
+    """The polyp rows on the real images on board; one network each for CT, ultrasound, OCT, skin, and in 3-D."""
+    runs = list_runs("lab", "sample")
+    assert sorted((run.model, run.train_sets[0].partition("/")[0]) for run in runs) == [
+        ("lgmsnet", "isic2018"), ("lgmsnet3d", "hippocampus"), ("m2snet", "busi"), ("m2snet", "goals"),
+        ("m2snet", "kvasir"), ("m2snet", "lung"), ("msnet", "kvasir"), ("unet", "kvasir"),
+    ]  # fmt: skip
+    for run in runs:
+        names = [split_of(name, "test") for name in run.test_sets]
+        counts = {name: len(load_images(name, split, "sample", run.test_limit)) for name, split in names}
+        assert all(count >= 24 for name, count in counts.items() if name != "hippocampus"), counts  # 6 are on board
+    assert str(STUDIES["kernels"].why_not("M2SNet (kernel scales 1)", "lab", "sample", "polyps")) == (
+        "not run: the profile lab trains no rows of this table"
+    )
+
+
+def test_smoke_trains_something_of_every_study_but_those_of_real_data():
+    for name, study in STUDIES.items():
+        made = [run for row in study.rows for run in study.runs(row, "smoke", "phantom")]
+        assert bool(made) == (name not in ("btcv", "wiring")), name
