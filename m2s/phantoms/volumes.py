@@ -68,6 +68,9 @@ STYLES = {
     "hippocampus": Style(((36, 50, 35), (40, 48, 34), (32, 50, 36), (38, 52, 36))),
 }
 
+SPACING = {"btcv": (7.5, 3.5, 3.5), "kits23": (7.5, 3.5, 3.5), "hippocampus": (1.0, 1.0, 1.0)}
+"""What a voxel (z, y, x) stands for, in mm: with these an abdomen is about 330 mm wide and a liver has 1.1 litres."""
+
 
 def paint(rng: np.random.Generator, size: tuple[int, int, int], style: Style) -> tuple[Array, Array]:
     """One volume: image float32 (D, H, W), in Hounsfield units or scanner units, and mask uint8 (D, H, W)."""

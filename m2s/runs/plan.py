@@ -82,7 +82,6 @@ def find_run(profile: str, data: str, run: str) -> Run:
 
 
 FIRST_RUNS = {
-    "28_one_model": [("lung", "M2SNet"), ("breast", "M2SNet"), ("polyps", "M2SNet")],
     "40_feature_maps": [("polyps", "M2SNet"), ("polyps", "MSNet"), ("aggregation", "+ L_f"), ("aggregation", "SU→AU")],
     "41_explorer": [("polyps", "M2SNet"), ("polyps", "MSNet")],
     "50_lgmsnet_blocks": [("lgmsnet", "LGMSNet"), ("lgmsnet", "U-Net"), ("lgmsnet", "M2SNet")],

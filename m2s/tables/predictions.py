@@ -21,13 +21,18 @@ from m2s.tables.results import Results
 
 
 def draw_predictions(
-    results: Results, rows: Sequence[str], images: Mapping[str, Sequence[str]] | None = None, metric: str = "mDice"
+    results: Results,
+    rows: Sequence[str],
+    images: Mapping[str, Sequence[str]] | None = None,
+    metric: str = "mDice",
+    titles: Mapping[str, str] | None = None,
 ) -> Figure | None:
     """The image, its mask, and a column per network (the paper's Fig. 6): prediction at 0.5 over the image.
 
     ``images`` names images by our data set's name. By default they are chosen by rule: of each data set the median
     and the worst by the mean ``metric`` over the rows shown. Of several seeds the first is drawn,
     of folds the one that an image is tested in. A row without a checkpoint here is left out; None where none is left.
+    ``titles`` gives a row another title than its name in the table.
     """
     scores = {row: table for row in rows if len(table := _drawable_scores(results, row))}
     if not scores:
@@ -49,7 +54,7 @@ def draw_predictions(
         figures.overlay(line[0], sample.image, title=_title(results, *where, chosen[where]))
         figures.overlay(line[1], sample.image, sample.mask, title="mask")
     for column, (row, table) in zip(axes[:, 2:].T, scores.items(), strict=True):
-        _draw_cells(results, column, table, samples, metric, [fill(row, 18)] * len(samples))
+        _draw_cells(results, column, table, samples, metric, [fill((titles or {}).get(row, row), 18)] * len(samples))
     return _finish(fig)
 
 
