@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import m2s.surveys
 from m2s.data import ImageSet
 from m2s.errors import InputError
 from m2s.surveys import plots
@@ -183,3 +184,26 @@ def test_the_pictures_show_every_set(measured):
 
 def test_each_class_has_a_colour_of_its_own():
     assert len({plots.pick_color(i) for i in range(1, 9)}) == 8
+
+
+def test_a_tour_shows_facts_examples_and_one_survey_for_all_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
+    shown = []
+    monkeypatch.setattr("m2s.surveys.tour.display", shown.append)
+    monkeypatch.setattr(plt, "show", lambda: None)
+    tour = m2s.surveys.open("12", ("lung", "covidsemiseg"), "smoke", "phantom")
+    assert [len(images) for images in tour.sets] == [6, 6] and tour.limit == 6
+    tour.show_facts()
+    tour.show_examples()
+    tour.show_survey()
+    table = shown[-1].data
+    assert table.index.names == ["set", "class"] and (table["images"] == 6).all()
+    assert not [name for name in table if "_" in name]
+    saved = sorted(path.stem for path in (tmp_path / "smoke-phantom" / "figures").glob("*.png"))
+    assert saved == ["12_examples", "12_greys", "12_places", "12_sizes"]
+
+
+@pytest.mark.parametrize("name", ["cvc612t", "lung", "busi", "tnscui"])
+def test_no_grey_value_solves_the_made_up_images(name):
+    survey = measure_images(find_images(name, "phantom", limit=30))
+    assert try_thresholds([survey])["best threshold: Dice"].item() < 0.6
