@@ -1,5 +1,6 @@
 """The explorer: look inside one or two trained networks, on an image of your choice, with core ipywidgets."""
 
+import html
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -7,20 +8,22 @@ import ipywidgets as widgets
 from m2s import figures
 from m2s.errors import InputError
 from m2s.explorer.lossnet import LossNetTab
-from m2s.explorer.perturb import PerturbTab
+from m2s.explorer.perturb import PerturbTab, dice_text
 from m2s.explorer.pyramid import PyramidTab
 from m2s.explorer.session import UNTRAINED, Session
-from m2s.explorer.widgets import StatusLine
+from m2s.explorer.widgets import StatusLine, Strip, to_gray
 
 NONE = "none"
 SIZES = (96, 128, 160, 224, 352)
+LARGE = 224
+"""Sides in screen pixels of image, mask and predictions above the tabs."""
 
 
 class Explorer:
     """Three tabs over one image: the pyramid of features, LossNet's view of a changed mask, and changed images.
 
-    The networks run only when image, size or checkpoint change; everything else is drawn from what they left. Display
-    ``explorer.widget``.
+    Above them stand the image, its mask and the predictions. The networks run only when image, size or checkpoint
+    change; everything else is drawn from what they left. Display ``explorer.widget``.
 
     It begins with the test images of ``dataset``, and with the networks ``first`` and ``second``, titles of
     :func:`m2s.explorer.session.list_checkpoints` (by default the first one found, and none), which see images of
@@ -46,7 +49,9 @@ class Explorer:
         wide = {"style": {"description_width": "70px"}, "layout": {"width": "420px"}}
         self.dataset = widgets.Dropdown(options=data_sets, value=dataset, description="data set", **wide)
         self.index = widgets.IntSlider(description="image", min=0, continuous_update=False, **wide)
-        self.upload = widgets.FileUpload(accept="image/*", description="your own")
+        self.upload = widgets.FileUpload(
+            accept="image/*", description="upload your own image", layout={"width": "240px"}
+        )
         self.first = widgets.Dropdown(options=titles, value=first or titles[0], description="network A", **wide)
         self.second = widgets.Dropdown(options=[NONE, *titles], value=second, description="network B", **wide)
         self.size = widgets.Dropdown(options=sorted({*SIZES, size}), value=size, description="pixels", **wide)
@@ -54,7 +59,9 @@ class Explorer:
         self.tab = widgets.Tab([tab.widget for tab in self.tabs], titles=[tab.title for tab in self.tabs])
         left = widgets.VBox([self.dataset, self.index, self.upload])
         right = widgets.VBox([self.first, self.second, self.size])
-        self.widget = widgets.VBox([widgets.HBox([left, right]), self.status, self.tab])
+        self.overview, self.caption = Strip(side=LARGE), widgets.HTML()
+        controls = widgets.HBox([left, right])
+        self.widget = widgets.VBox([controls, self.status, self.caption, self.overview, self.tab])
         self.widget.add_class("m2s-explorer")
 
         run, draw = ("running the network", self._run), ("drawing", self._draw_tab)
@@ -83,8 +90,22 @@ class Explorer:
     def _run(self) -> None:
         titles = {"A": self.first.value, "B": self.second.value}
         self.session.run({letter: title for letter, title in titles.items() if title != NONE}, self.size.value)
+        self._draw_overview()
         for tab in self.tabs:
             tab.stale = True
+
+    def _draw_overview(self) -> None:
+        """The image, its mask and each network's prediction, large; Dice where there is a mask."""
+        session, titles = self.session, {"A": self.first.value, "B": self.second.value}
+        shown = [(session.image, "image")]
+        if session.mask is not None:
+            shown.append((to_gray(session.mask), "mask"))
+        for letter, capture in session.captures.items():
+            probability = capture.probability[0].numpy()
+            dice = dice_text(probability, session.mask)
+            shown.append((to_gray(probability), f"prediction of {letter}, {titles[letter]}{dice}"))
+        self.overview.show(*shown)
+        self.caption.value = f"<b>{html.escape(session.caption)}</b>"
 
     def _draw_tab(self) -> None:
         tab = self.tabs[self.tab.selected_index or 0]

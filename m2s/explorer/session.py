@@ -17,8 +17,10 @@ from m2s.errors import InputError
 from m2s.features.capture import Capture, capture
 from m2s.lossnet import LossNet
 from m2s.m2snet import M2SNet
+from m2s.pretrained import CONFIG, FOLDER, list_pretrained, load_pretrained
 from m2s.runs.models import load_model
 from m2s.runs.store import MODEL, read_record
+from m2s.studies.run import Run
 from m2s.zoo import create_model
 
 MOST_BYTES, MOST_PIXELS = 20_000_000, 40_000_000
@@ -27,18 +29,38 @@ MOST_BYTES, MOST_PIXELS = 20_000_000, 40_000_000
 UNTRAINED = "untrained M2SNet, random weights"
 
 
+NAMES = {"m2snet": "M2SNet", "msnet": "MSNet"}
+
+
 def list_checkpoints(results: Path | None = None) -> dict[str, Path]:
-    """The finished runs of MSNet and M2SNet for one class that still have their weights, by a short title."""
-    folders = {}
+    """Trained networks by a title, such as "M2SNet · polyps · 352 px": those of ``weights/``, then finished runs.
+
+    ``results`` is a folder of results, whose runs of MSNet and M2SNet for one class, with weights, are then all
+    that is listed.
+    """
+    known = [] if results else sorted(list_pretrained(), key=lambda name: (name.count("-"), name))  # plain names first
+    folders = {_title_pretrained(name): FOLDER / name for name in known}
     for record in sorted(Path(results or paths.results_root()).glob("*/runs/*/record.json")):
         try:
             settings = read_record(record.parent)["settings"]
         except InputError:  # a damaged run; the others are shown
             continue
-        shown = settings["model"] in ("m2snet", "msnet") and settings.get("num_classes", 1) == 1
+        shown = settings["model"] in NAMES and settings.get("num_classes", 1) == 1
         if shown and (record.parent / MODEL).is_file():
-            folders[f"{record.parent.parent.parent.name}: {record.parent.name}"] = record.parent
+            run = Run.from_settings(settings)
+            task = run.name.removeprefix(f"{run.model}-").split(f"-{run.recipe.size}px")[0]
+            size, seed = f"{run.recipe.size} px", f"seed {run.recipe.seed}"
+            title = " · ".join([NAMES[run.model], task, size, seed, record.parent.parent.parent.name])
+            folders[title if title not in folders else f"{title} · {run.key[-8:]}"] = record.parent
     return folders
+
+
+def _title_pretrained(name: str) -> str:
+    """``m2snet-paper-polyps`` → "M2SNet, paper wiring · polyps · 352 px"."""
+    config = json.loads((FOLDER / name / CONFIG).read_text(encoding="utf-8"))
+    *_, task = name.split("-")
+    wiring = ", wired as published" if config["options"].get("wiring") == "paper" else ""
+    return f"{NAMES.get(config['model'], config['model'])}{wiring} · {task} · {config['size']} px"
 
 
 class Session:
@@ -48,7 +70,7 @@ class Session:
 
     Args:
         data: ``"sample"``, ``"phantom"`` or a folder of data sets.
-        results: where to look for checkpoints, by default all of :func:`m2s.paths.results_root`.
+        results: where to look for checkpoints, see :func:`list_checkpoints`.
         lossnet: LossNet's network, by default VGG-16 where its weights are available, else EfficientNet-Lite0.
     """
 
@@ -59,6 +81,7 @@ class Session:
         self.image: np.ndarray | None = None  # as the networks see it, uint8 (size, size, 3)
         self.mask: np.ndarray | None = None  # bool (size, size), or None for an image without one
         self.images: ImageSet | None = None  # to choose from
+        self.caption = ""  # which image it is, in words
         self._loaded: dict[str, M2SNet] = {}
         self._lossnet: LossNet | None = None
         self._lossnet_name = lossnet or ("vgg16" if weights.local_weights("vgg16") else "tf_efficientnet_lite0")
@@ -76,8 +99,8 @@ class Session:
 
     def choose_image(self, index: int) -> None:
         """Take an image of the data set, with its mask."""
-        _, image, mask = self.images[index]
-        self._source = image, mask > 0
+        name, image, mask = self.images[index]
+        self._source, self.caption = (image, mask > 0), f"{name}, {self.images.title}"
 
     def choose_file(self, name: str, content: bytes) -> None:
         """Take an image from a file's content, which never touches the disk; it has no mask. The last one is forgotten.
@@ -93,7 +116,7 @@ class Session:
             with Image.open(file, formats=FORMATS) as header:  # which decodes nothing
                 if header.width * header.height > MOST_PIXELS:
                     raise OSError
-            self._source = read_image(file), None
+            self._source, self.caption = (read_image(file), None), f"your own image {name}: it has no mask"
         except (InputError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             limits = f"at most {MOST_BYTES / 1e6:.0f} MB and {MOST_PIXELS / 1e6:.0f} million pixels"
             raise InputError(f"{name} is not an image that can be read: give PNG or JPEG, {limits}") from None
@@ -133,4 +156,5 @@ class Session:
         if title == UNTRAINED:
             torch.manual_seed(0)
             return create_model("m2snet", encoder="resnet10t", pretrained=False).eval()
-        return load_model(self.checkpoints[title])[0]
+        folder = self.checkpoints[title]
+        return load_pretrained(folder) if (folder / CONFIG).is_file() else load_model(folder)[0]

@@ -34,6 +34,8 @@ class StatusLine(widgets.HTML):
         super().__init__()
         self.timings: list[tuple[str, float]] = []
         """What was done, and how many milliseconds it took; the newest at the end."""
+        self.message = ""
+        """What was done last, as text."""
         self._busy, self._count = False, 0
 
     def on_change(self, control: widgets.Widget, *steps: Step) -> None:
@@ -52,8 +54,9 @@ class StatusLine(widgets.HTML):
                 act()
                 self.timings.append((what, (time.perf_counter() - start) * 1000))
                 done.append(f"{what}: {self.timings[-1][1]:.0f} ms")
-            message = "; ".join(done)
+            self.message = message = "; ".join(done)
         except InputError as error:
+            self.message = str(error)
             message = f"<b style='color:#D55E00'>{html.escape(str(error))}</b>"
         finally:
             self._busy = False
@@ -66,6 +69,11 @@ def png(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "png", compress_level=1)
     return stream.getvalue()
+
+
+def to_gray(map_: np.ndarray) -> np.ndarray:
+    """A mask or probabilities (H, W), 0 to 1 → a gray picture uint8 (H, W, 3)."""
+    return np.repeat((255 * map_.astype(np.float32)).round().astype(np.uint8)[..., None], 3, axis=2)
 
 
 class Strip(widgets.HBox):

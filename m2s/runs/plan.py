@@ -82,8 +82,7 @@ def find_run(profile: str, data: str, run: str) -> Run:
 
 
 FIRST_RUNS = {
-    "40_feature_maps": [("polyps", "M2SNet"), ("polyps", "MSNet"), ("aggregation", "+ L_f"), ("aggregation", "SU→AU")],
-    "41_explorer": [("polyps", "M2SNet"), ("polyps", "MSNet")],
+    "40_feature_maps": [("aggregation", "+ L_f"), ("aggregation", "SU→AU")],
     "50_lgmsnet_blocks": [("lgmsnet", "LGMSNet"), ("lgmsnet", "U-Net"), ("lgmsnet", "M2SNet")],
 }
 """Notebooks that show the first network of a few rows: study and row."""

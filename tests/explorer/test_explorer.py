@@ -58,9 +58,29 @@ def below(strip):
 
 def test_it_finds_the_runs_that_it_can_show(results, tmp_path):
     titles = list(session.list_checkpoints(results))
-    assert [title.split("-resnet10t")[0] for title in titles] == ["smoke-phantom: m2snet", "smoke-phantom: msnet"]
+    assert [title.partition(" · ")[0] for title in titles] == ["M2SNet", "MSNet"]
+    assert all(title.endswith(" · 64 px · seed 0 · smoke-phantom") for title in titles)
     assert session.list_checkpoints(tmp_path) == {}
     assert Explorer(results=tmp_path, size=64).first.value == session.UNTRAINED
+
+
+def test_it_begins_with_the_networks_of_the_repository():
+    first = next(iter(session.list_checkpoints().items()))
+    assert first == ("M2SNet · polyps · 352 px", session.FOLDER / "m2snet-polyps")
+    assert "MSNet · polyps · 352 px" in session.list_checkpoints()
+
+
+def test_image_mask_and_prediction_stand_above_the_tabs(opened):
+    assert [text.split(",")[0] for text in below(opened.overview)] == [
+        "<small>image</small>",
+        "<small>mask</small>",
+        "<small>prediction of A",
+    ]
+    assert opened.first.value in below(opened.overview)[2] and "Dice" in below(opened.overview)[2]
+    assert opened.session.images.names[0] in opened.caption.value
+    before = pictures(opened.overview)
+    opened.index.value = 1
+    assert all(a != b for a, b in zip(pictures(opened.overview), before, strict=True))
 
 
 def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
@@ -83,7 +103,7 @@ def test_a_click_opens_a_node_and_runs_nothing(opened, passes):
 def test_two_networks_side_by_side(opened, passes):
     tab, maps = opened.tabs[0], opened.tabs[0].maps.value
     opened.second.value = opened.second.options[2]
-    assert "msnet" in opened.second.value and len(passes) == 2
+    assert "MSNet" in opened.second.value and len(passes) == 2
     tab.buttons["MS_2^1"].click()
     assert len(pictures(tab.rows["A"])) == 7 and len(pictures(tab.rows["B"])) == 5  # MSNet compares at one scale
     tab.network.value = "B"
