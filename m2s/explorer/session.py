@@ -1,6 +1,7 @@
 """What the explorer looks at: one or two networks, one image, and what they made of it. It knows no widget."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def list_checkpoints(results: Path | None = None) -> dict[str, Path]:
 
 
 def _title_pretrained(name: str) -> str:
-    """``m2snet-paper-polyps`` → "M2SNet, paper wiring · polyps · 352 px"."""
+    """``m2snet-paper-polyps`` → "M2SNet, wired as published · polyps · 352 px"."""
     config = json.loads((FOLDER / name / CONFIG).read_text(encoding="utf-8"))
     *_, task = name.split("-")
     wiring = ", wired as published" if config["options"].get("wiring") == "paper" else ""
