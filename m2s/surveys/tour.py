@@ -77,7 +77,7 @@ class Tour:
         """The catalogue's facts, what was found here, and a first image in numbers; masks are checked."""
         with pd.option_context("display.max_colwidth", None):
             display(measure.list_facts([images.name for images in self.sets]).T)
-        display(measure.list_sets(self.sets))
+            display(measure.list_sets(self.sets))
         name, image, mask = self.sets[0][0]
         values = ", ".join(map(str, np.unique(mask)))
         print(f"{name}: image {image.shape} {image.dtype}, mask {mask.shape} {mask.dtype} with the values {values}")
