@@ -192,6 +192,21 @@ def test_the_archive_has_all_that_a_room_needs_and_no_solution(trained, tmp_path
     assert not [name for name in content if "__pycache__" in name or name.endswith((".whl", ".pyc"))]
 
 
+def test_the_archive_of_the_lab_has_the_size_that_the_teachers_page_says():
+    from m2s.runs.build import build_network
+    from m2s.runs.plan import list_runs
+
+    networks = [build_network(run, pretrained=False) for run in list_runs("lab", "sample")]
+    size = sum(2 * weights.numel() for network in networks for weights in network.parameters())
+    committed = [path for folder in archive.FOLDERS for path in (paths.ROOT / folder).rglob("*")]
+    committed = [path for path in committed if path.is_file() and "__pycache__" not in path.parts]
+    committed = [path for path in committed if path.suffix != ".safetensors" or "weights" in path.parts]
+    size += sum(path.stat().st_size for path in committed)
+    page = (paths.ROOT / "docs" / "teachers.md").read_text(encoding="utf-8")
+    told = int(re.search(r"without a network, about (\d+) MB", page)[1])
+    assert size < 150e6 and abs(size / 1e6 - told) < 10
+
+
 def test_the_same_contents_give_the_same_archive(trained, tmp_path):
     first, second = (archive.write_student(tmp_path / name, "smoke").read_bytes() for name in ("a", "b"))
     assert first == second
