@@ -12,6 +12,7 @@ _HOME = {
     "create_model": "zoo",
     "list_models": "zoo",
     "list_pretrained": "pretrained",
+    "load_onnx": "runs.export",
     "load_pretrained": "pretrained",
     "load_released": "released",
     "predict": "runs.predict",

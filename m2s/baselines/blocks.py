@@ -66,8 +66,10 @@ class ConvBN(nn.Sequential):
     """Convolution without bias, then BatchNorm, and no ReLU: ``(N, in, H, W)`` → ``(N, out, H, W)``."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int | tuple[int, int] = 3, dilation: int = 1):
+        sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+        padding = [dilation * (side // 2) for side in sides]  # "same", in numbers: ONNX Runtime dilates no "same"
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel, padding="same", dilation=dilation, bias=False),
+            nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False),
             nn.BatchNorm2d(out_channels),
         )
 

@@ -19,7 +19,7 @@ def make_conv(
 ) -> nn.Module:
     """Convolution without bias, BatchNorm and, with ``slopes``, PReLU: ``(N, a, H, W)`` → ``(N, b, H, W)``."""
     groups = a if depthwise else 1
-    conv = nn.Conv2d(a, b, kernel, padding="same", dilation=dilation, groups=groups, bias=False)
+    conv = nn.Conv2d(a, b, kernel, padding=dilation * (kernel // 2), dilation=dilation, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(b), *([nn.PReLU(slopes)] if slopes else []))
 
 

@@ -22,7 +22,7 @@ from m2s.runs.plan import list_runs
 from m2s.studies import profiles
 
 SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
-EXTRAS = {"notebooks": "the notebooks and the explorer", "reproduce": "m2s reproduce"}
+EXTRAS = {"notebooks": "the notebooks and the explorer", "reproduce": "m2s reproduce", "export": "m2s export"}
 """The extras that a user may miss, and what for."""
 TOOLS = {
     "make": "each of its targets is a command of m2s, python -m m2s reproduce for one",

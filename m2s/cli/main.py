@@ -117,6 +117,22 @@ def predict(args: argparse.Namespace) -> None:
         tqdm.write(str(target))
 
 
+def export(args: argparse.Namespace) -> None:
+    """Write a trained network as an ONNX file, and a card beside it."""
+    from m2s.paths import check_outputs
+    from m2s.runs.export import export_onnx
+    from m2s.runs.models import load_network
+
+    if args.out.suffix != ".onnx":
+        raise InputError(f"--out {args.out}: give a name that ends in .onnx")
+    card = args.out.with_suffix(".md")
+    check_outputs([args.out, card])
+    content, description = export_onnx(load_network(args.network), Path(args.network).name)
+    for target, written in ((args.out, content), (card, description.replace("FILE.onnx", args.out.name).encode())):
+        write_file(target, written)
+        print(target)
+
+
 def evaluate(args: argparse.Namespace) -> None:
     """Score a folder of prediction maps."""
     from m2s.data.disk.images import EXTENSIONS
@@ -248,7 +264,7 @@ def models(args: argparse.Namespace) -> None:
 
 COMMANDS = {"list": models} | {
     command.__name__: command
-    for command in (doctor, reproduce, train, predict, evaluate, data, student, bench, runs, curves)
+    for command in (doctor, reproduce, train, predict, export, evaluate, data, student, bench, runs, curves)
 }
 
 

@@ -77,12 +77,18 @@ def build_parser() -> Parser:
     help = "pictures (PNG, JPEG, BMP, TIFF, DICOM), folders of them, or NIfTI volumes for a 3-D network"
     add("images", nargs="+", type=parse_path, metavar="IMAGE", help=help)
     add("--out", type=parse_path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size")
-    help = f"a network of weights/ (default: {DEFAULT_NETWORK}), or a run: its name (m2s runs), key or folder"
+    help = f"a network of weights/ (default: {DEFAULT_NETWORK}), a run (its name, key or folder), or an ONNX file"
     add("--network", default=DEFAULT_NETWORK, metavar="NAME|RUN", help=help)
     add("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
     help = "write 255 where the probability is above T and 0 elsewhere, instead of the probabilities"
     add("--threshold", type=parse_share, metavar="T", help=help)
     add("--overlay", action="store_true", help="also write the images with the outline, into DIR/overlays")
+
+    add = command("export", "write a trained network as an ONNX file", "m2snet-polyps --out m2snet.onnx")
+    add("network", metavar="NAME|RUN", help="a network of weights/, or a run: its name (m2s runs), key or folder")
+    add(
+        "--out", type=parse_path, required=True, metavar="FILE.onnx", help="the file; a card (.md) is written beside it"
+    )
 
     add = command("evaluate", "score a folder of prediction maps", "--pred maps --gt masks --convention released")
     add("--pred", type=parse_path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1")

@@ -9,6 +9,7 @@ from torch import nn
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, unknown
 from m2s.pretrained import CONFIG, list_pretrained, load_pretrained
+from m2s.runs.export import load_onnx
 from m2s.runs.store import MODEL, RECORD, find_run_folder, list_runs_by_name, read_record
 from m2s.studies.run import split_of
 from m2s.zoo import create_model
@@ -21,6 +22,8 @@ def load_network(name: str | Path) -> nn.Module:
     ``size``, the side of its input, and ``classes``, the names of its foreground classes.
     """
     folder = Path(name)
+    if folder.suffix == ".onnx":
+        return load_onnx(folder)
     if str(name) in list_pretrained() or (folder / CONFIG).is_file():
         return load_pretrained(name)
     try:

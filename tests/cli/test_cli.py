@@ -192,7 +192,7 @@ def test_exit_codes_of_what_fails_on_its_way(capsys, monkeypatch, error, code, l
 
 
 def test_every_command_has_help_with_an_example_that_parses(capsys):
-    for name in ("doctor", "reproduce", "train", "predict", "evaluate", "student", "bench", "list"):
+    for name in ("doctor", "reproduce", "train", "predict", "export", "evaluate", "student", "bench", "list"):
         with pytest.raises(SystemExit) as ended:
             main([name, "--help"])
         assert ended.value.code == 0
