@@ -260,7 +260,12 @@ def test_doctor_knows_the_extras_and_a_system_without_make(capsys, monkeypatch):
         'x; python_version<"3"',
     ]
     monkeypatch.setattr(doctor, "requires", lambda name: lines)
-    assert doctor.read_requirements() == {"": ["torch"], "notebooks": ["jupyterlab"], "reproduce": ["m2s"]}
+    assert doctor.read_requirements() == {
+        "": ["torch"],
+        "notebooks": ["jupyterlab"],
+        "reproduce": ["m2s"],
+        "export": [],
+    }
     monkeypatch.setattr(estimates, "measure_seconds_per_image", lambda run: 0.1)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     assert main(["doctor"]) == 0
