@@ -98,14 +98,15 @@ class Tour:
         """The survey of every set: one table, then sizes, grey values and places as pictures."""
         display(Markdown(MEASURES))
         table = measure.summarize_surveys(self.surveys)
-        rules = (
-            measure.try_thresholds(self.surveys).drop(columns="rule").set_axis(["best threshold", "everything"], axis=1)
-        )
+        rules = measure.try_thresholds(self.surveys).drop(columns="rule")
+        rules.columns = ["best threshold", "everything"]
         table = table.join(rules, on="set").rename(columns=COLUMNS)
-        formats = {column: "{:.3f}" for column in table if column not in ("images", "without")}
-        display(table.style.format(formats | {"diameter (px)": "{:.0f}"}, na_rep="–"))
         several = any(len(CATALOGUE[images.name].classes) > 1 for images in self.sets)
-        if not several:  # the diameter of a layer is no measure of it
+        if several:  # a layer is no disc
+            table = table.drop(columns="diameter (px)")
+        whole = ("images", "without", "diameter (px)")
+        display(table.style.format({c: "{:.0f}" if c in whole else "{:.3f}" for c in table}, na_rep="–"))
+        if not several:
             self.save(plots.draw_sizes(self.surveys), "sizes", *self.sets)
         self.save(plots.draw_intensities(self.surveys), "greys", *self.sets)
         self.save(plots.draw_locations(self.surveys), "places", *self.sets)
