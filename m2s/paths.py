@@ -20,14 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 """
 
 
-SAMPLES = {"kvasir": ROOT / "samples", "hippocampus": ROOT / "samples"}
-"""The data sets of which real images come with the repository, and the folder that holds them.
+CARRIED = ROOT if (ROOT / "pyproject.toml").exists() else Path(__file__).parent / "carried"
+"""What holds the folders that come with m2s (``samples``, ``weights``, ``results/published``): the checkout or, where
+the package is installed without it, a folder of the package that setup.py fills.
 
 :meta hide-value:
 """
 
-NO_CHECKOUT = 'they are in the repository, not in the package: python -m pip install -e "." in its folder brings both'
-"""What to do where m2s was installed without what lies beside it: tables, sample images, trained networks."""
+SAMPLES = {"kvasir": CARRIED / "samples", "hippocampus": CARRIED / "samples"}
+"""The data sets of which real images come with the repository, and the folder that holds them.
+
+:meta hide-value:
+"""
 
 
 def expand(path: str | Path) -> Path:

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from m2s.errors import InputError, unknown
-from m2s.paths import ROOT, read_json
+from m2s.paths import CARRIED, read_json
 from m2s.weights import read_state_dict
 from m2s.zoo import create_model
 
-FOLDER = ROOT / "weights"
+FOLDER = CARRIED / "weights"
 CONFIG, MODEL = "config.json", "model.safetensors"
 
 
@@ -34,11 +34,6 @@ def load_pretrained(name: str | Path) -> nn.Module:
     """
     folder = FOLDER / name if str(name) in list_pretrained() else Path(name)
     if not (folder / CONFIG).is_file():
-        if not list_pretrained():
-            raise InputError(
-                f"no trained networks in {FOLDER}: they are part of the repository, not of the installed package; "
-                f"give the path of its folder weights/{Path(name).name}"
-            )
         raise unknown("network", name, list_pretrained())
     config = read_json(folder / CONFIG, "get the folder again")
     needed = {"model", "encoder", "options", "num_classes", "size", "mean", "std", "classes", "run"}

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from PIL import Image
 
 import m2s
+from m2s import paths
 
 PUBLIC = {
     "LossNet", "MultiScaleSubtractionUnit", "SegmentationLoss", "SubtractionUnit", "capture", "create_model",
@@ -93,6 +95,23 @@ def test_a_core_install_trains_and_predicts(core, tmp_path):
     predicted = core("predict", tmp_path / "a.png", "--network", folder, "--out", tmp_path / "maps")
     assert predicted.returncode == 0, predicted.stderr
     assert [path.suffix for path in (tmp_path / "maps").iterdir()] == [".png"]
+
+
+def test_the_installed_package_carries_networks_samples_and_tables(tmp_path):
+    build = ["setup.py", "-q", "build", "--build-base", str(tmp_path / "base"), "--build-lib", str(tmp_path / "lib")]
+    subprocess.run([sys.executable, *build], cwd=paths.ROOT, check=True, capture_output=True)
+    code = """
+        import m2s
+        from m2s.data import load_images
+        from m2s.paths import CARRIED, ROOT
+        from m2s.studies import STUDIES
+        assert CARRIED == ROOT / "m2s" / "carried", (CARRIED, ROOT)
+        assert "m2snet-polyps" in m2s.list_pretrained()
+        assert len(load_images("kvasir", "test", root=CARRIED / "samples")) == 100
+        assert STUDIES["polyps"].metrics
+    """
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "lib")}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, env=environment, check=True)
 
 
 def test_a_core_installs_doctor_runs(core):

@@ -40,8 +40,6 @@ def examine(data: str | None = None) -> int:
     data = data or os.environ.get("M2S_DATA")
     problems: list[str] = []
     packages, extras = _check_packages(problems)
-    if not (paths.ROOT / "pyproject.toml").exists():
-        problems.append(f"no tables, sample images and trained networks here: {paths.NO_CHECKOUT}")
     sections = {
         "machine": _describe_machine(),
         "packages": packages,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from m2s.errors import InputError, unknown
-from m2s.paths import NO_CHECKOUT, ROOT
+from m2s.errors import unknown
+from m2s.paths import CARRIED
 
-FOLDER = ROOT / "results" / "published"
+FOLDER = CARRIED / "results" / "published"
 
 
 def list_tables() -> list[str]:
@@ -16,8 +16,6 @@ def list_tables() -> list[str]:
 
 
 def _printed(table: str) -> pd.DataFrame:
-    if not FOLDER.is_dir():
-        raise InputError(f"no published tables in {FOLDER}: {NO_CHECKOUT}")
     if table not in list_tables():
         raise unknown("published table", table, list_tables())
     return pd.read_csv(FOLDER / f"{table}.csv", dtype=str, keep_default_na=False)
