@@ -52,7 +52,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     except PermissionError as error:
         raise unreadable(path, error) from error
     except Exception as error:
-        if re.search(r"unsupported (global|class|operand)|\bGLOBAL\b|TorchScript", str(error), re.I):
+        with path.open("rb") as file:
+            pickled = file.read(1) in (b"\x80", b"P")  # what torch.save begins with: a pickle's mark, or "PK"
+        if pickled and re.search(r"unsupported (global|class|operand)|\bGLOBAL\b|TorchScript", str(error), re.I):
             raise InputError(
                 f"{path} holds a whole pickled model or other Python objects, which could run code here, and is not "
                 "loaded: save its state_dict() alone, with torch.save or as safetensors"
