@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
@@ -134,7 +135,7 @@ def export(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Score a folder of prediction maps."""
+    """Score a folder of prediction maps, or a network on a folder of images."""
     from m2s.data.disk.images import EXTENSIONS
     from m2s.metrics.conventions import COLUMNS, report, summary
     from m2s.metrics.folders import evaluate_folders
@@ -143,10 +144,21 @@ def evaluate(args: argparse.Namespace) -> None:
     def is_own(path: Path) -> bool:
         return json.loads(path.read_bytes()).keys() <= COLUMNS
 
+    if (args.pred is None) == (args.images is None):
+        raise InputError("give --pred, a folder of maps, or --images, a folder that --network segments first")
     if args.json:
-        files = [path for folder in (args.pred, args.gt) for path in folder.glob("*")]
+        files = [path for folder in (args.pred or args.images, args.gt) for path in folder.glob("*")]
         check_outputs([args.json], [path for path in files if path.suffix.lower() in EXTENSIONS], is_own)
-    table = evaluate_folders(args.pred, args.gt, args.convention, args.partial)
+    if args.pred:
+        table = evaluate_folders(args.pred, args.gt, args.convention, args.partial)
+    else:
+        from m2s.runs.models import load_network
+        from m2s.runs.segment import segment_files
+
+        with TemporaryDirectory() as maps:
+            for target, content in segment_files(load_network(args.network), [args.images], Path(maps)):
+                write_file(target, content)
+            table = evaluate_folders(Path(maps), args.gt, args.convention, args.partial)
     print(report(table))
     if args.json:
         write_file(args.json, (summary(table).to_json(indent=2) + "\n").encode())

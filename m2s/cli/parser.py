@@ -90,8 +90,11 @@ def build_parser() -> Parser:
         "--out", type=parse_path, required=True, metavar="FILE.onnx", help="the file; a card (.md) is written beside it"
     )
 
-    add = command("evaluate", "score a folder of prediction maps", "--pred maps --gt masks --convention released")
-    add("--pred", type=parse_path, required=True, metavar="DIR", help="grey prediction maps, 255 for probability 1")
+    help = "score a folder of prediction maps, or a trained network on a folder of images"
+    add = command("evaluate", help, "--pred maps --gt masks --convention released")
+    add("--pred", type=parse_path, metavar="DIR", help="grey prediction maps, 255 for probability 1")
+    add("--images", type=parse_path, metavar="DIR", help="in place of --pred: images that the network segments first")
+    add("--network", default=DEFAULT_NETWORK, metavar="NAME|RUN", help="for --images: as in m2s predict")
     add("--gt", type=parse_path, required=True, metavar="DIR", help="the masks, paired with the maps by name")
     add("--convention", default="released", help="released (default), pranet, lgmsnet or monai")
     add("--partial", action="store_true", help="score only the images that have both a map and a mask")

@@ -150,3 +150,22 @@ def test_a_folder_without_pictures_is_refused(capsys, tmp_path, checkpoint):  # 
     (tmp_path / "empty").mkdir()
     assert "no images in empty" in refused(capsys, "predict", "empty", "--network", checkpoint, "--out", "maps")
     assert "not a number between 0 and 1" in refused(capsys, "predict", "empty", "--out", "maps", "--threshold", "2")
+
+
+def test_evaluate_scores_a_network_on_a_folder_of_images(tmp_path, checkpoint, picture, capsys):  # noqa: F811
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "masks").mkdir()
+    with Image.open(picture) as opened:
+        opened.save(tmp_path / "photos" / "a.png")
+        mask = np.zeros((opened.height, opened.width), np.uint8)
+    mask[:20, :20] = 255
+    Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
+    before = sorted(tmp_path.rglob("*"))
+    ways = [["--images", "photos", "--network", str(checkpoint)], ["--pred", "maps"]]
+    assert main(["evaluate", *ways[0], "--gt", "masks"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    told = capsys.readouterr().out
+    assert main(["predict", "photos", "--network", str(checkpoint), "--out", "maps"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", *ways[1], "--gt", "masks"]) == 0 and capsys.readouterr().out == told
+    assert main(["evaluate", "--gt", "masks"]) == 2 == main(["evaluate", *ways[0], *ways[1], "--gt", "masks"])
