@@ -113,7 +113,7 @@ def summarize_runs() -> pd.DataFrame:
     rows = []
     for name, folder in list_runs_by_name().items():
         scores = read_scores(folder)
-        means = scores.groupby("dataset", sort=False)["mDice" if "mDice" in scores else "Dice"].mean()
+        means = scores.groupby("dataset", sort=False)["Dice" if "Dice" in scores else "mDice"].mean()
         record = read_record(folder)
         rows.append({
             "name": name, "results": folder.parents[1].name, "weights": (folder / MODEL).is_file(),
