@@ -77,7 +77,7 @@ def test_the_rules_find_what_they_are_for():
     head = "<table><thead><tr><th></th><th>gap_low</th></tr></thead>"
     row = "<tr><td>NaN</td><td>0.12345</td><td>+0.105 [0.059, 0.157]</td><td>undecided</td></tr></table>"
     table = {"output_type": "display_data", "metadata": {}, "data": {"text/html": head + row}}
-    stream = {"output_type": "stream", "name": "stdout", "text": "{'Kvasir': 0.5} in /work/results"}
+    stream = {"output_type": "stream", "name": "stdout", "text": "{'Kvasir': 0.5} in /home/results"}
     folded = {"text/markdown": f"<details>{'word ' * 300}</details>"}
     quiet = {"output_type": "display_data", "metadata": {}, "data": folded}
     long = {"output_type": "display_data", "metadata": {}, "data": {"text/markdown": "word " * 300}}

@@ -149,16 +149,14 @@ def evaluate(args: argparse.Namespace) -> None:
     if args.json:
         files = [path for folder in (args.pred or args.images, args.gt) for path in folder.glob("*")]
         check_outputs([args.json], [path for path in files if path.suffix.lower() in EXTENSIONS], is_own)
-    if args.pred:
-        table = evaluate_folders(args.pred, args.gt, args.convention, args.partial)
-    else:
-        from m2s.runs.models import load_network
-        from m2s.runs.segment import segment_files
+    with TemporaryDirectory() as maps:
+        if args.images:
+            from m2s.runs.models import load_network
+            from m2s.runs.segment import segment_files
 
-        with TemporaryDirectory() as maps:
             for target, content in segment_files(load_network(args.network), [args.images], Path(maps)):
                 write_file(target, content)
-            table = evaluate_folders(Path(maps), args.gt, args.convention, args.partial)
+        table = evaluate_folders(args.pred or Path(maps), args.gt, args.convention, args.partial)
     print(report(table))
     if args.json:
         write_file(args.json, (summary(table).to_json(indent=2) + "\n").encode())
