@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from m2s import data
+from m2s.data.sets import find_source
 from m2s.errors import InputError
 
 
@@ -40,7 +41,7 @@ def make(root: Path, images: str, masks: str, names, extension: str = "png", mas
     return root
 
 
-POLYPS = {name: entry for name, entry in data.CATALOGUE.items() if entry.modality == "colonoscopy"}
+POLYPS = {name: data.CATALOGUE[name] for name in find_source("pranet").provides}
 NAMES = {name: entry.names for name, entry in POLYPS.items()}
 
 ORIGINALS = [
@@ -88,7 +89,44 @@ def test_cvc300_is_found_inside_colondb_and_says_so(tmp_path):
     make(tmp_path, "CVC-ColonDB/images", "CVC-ColonDB/masks", NAMES["colondb"]["test"])
     found = data.load_images("cvc300", "test", root=tmp_path)
     assert found.names == tuple(str(i) for i in range(149, 209))
-    assert found.source == "CVC-300 as part of CVC-ColonDB (frames of PraNet's list) in CVC-ColonDB"
+    assert found.source == "CVC-300 as part of CVC-ColonDB in CVC-ColonDB"
+
+
+def test_videos_are_frames_of_the_stills_split_by_clips(tmp_path):
+    make(tmp_path, "CVC-ClinicDB/Original", "CVC-ClinicDB/Ground Truth", [str(i) for i in range(1, 613)])
+    assert "no CVC-300-TV in" in error("cvc300tv", "train", root=tmp_path), "its frames are ColonDB's"
+    make(tmp_path, "CVC-ColonDB/images", "CVC-ColonDB/masks", NAMES["colondb"]["test"])
+    counts = {("cvc300tv", "train"): 180, ("cvc300tv", "test"): 120, ("cvc612v", "train"): 367}
+    counts |= {("cvc612v", "test"): 123, ("cvc612t", "test"): 122, ("endoscene", "all"): 912}
+    found = {key: data.load_images(*key, root=tmp_path) for key in counts}
+    assert {key: len(images) for key, images in found.items()} == counts
+    frames = {key: [item.image for item in images.items] for key, images in found.items()}
+    files = [file for key, of_set in frames.items() if key[0] != "endoscene" for file in of_set]
+    assert len(files) == len(set(files)) == 912 and set(files) == set(frames["endoscene", "all"])
+    by_clip = {key: {item.group for item in images.items} for key, images in found.items()}
+    assert len(by_clip["cvc300tv", "train"]) == 7 and by_clip["cvc300tv", "test"] == {"3", "5", "6", "7", "8", "12"}
+    parts = [by_clip[key] for key in (("cvc612v", "train"), ("cvc612v", "test"), ("cvc612t", "test"))]
+    assert [len(part) for part in parts] == [18, 6, 5] and len(set.union(*parts)) == 29, "no clip is in two parts"
+    seventh = found["cvc300tv", "test"]
+    assert [item.image.stem for item in seventh.items if item.group == "7"] == ["204", "205", "206", "207", "208"]
+    assert seventh.source == "CVC-300-TV as part of CVC-ColonDB in CVC-ColonDB" and "7-204" in seventh.names
+    message = error("cvc612t", "train", root=tmp_path)
+    assert "no images of the split 'train'; it has test, all" in message
+    (tmp_path / "CVC-ClinicDB/Original/612.png").unlink()
+    (tmp_path / "CVC-ClinicDB/Ground Truth/612.png").unlink()
+    assert "1 of the 367 images of CVC-612-V's train split are missing (28-612)" in error(
+        "cvc612v", "train", root=tmp_path
+    )
+
+
+def test_clips_named_as_in_the_lists_are_split_by_them_and_others_by_the_rule(tmp_path):
+    for clip, frame in (("7", "204"), ("7", "205"), ("8", "209")):
+        make(tmp_path, f"CVC-300-TV/Frame/{clip}", f"CVC-300-TV/GT/{clip}", [frame])
+    assert data.load_images("cvc300tv", "all", root=tmp_path).names == ("7-204", "7-205", "8-209")
+    assert "117 of the 120 images" in error("cvc300tv", "test", root=tmp_path)
+    for number in range(5):
+        make(tmp_path, f"CVC-612-V/Frame/video{number}", f"CVC-612-V/GT/video{number}", ["1", "2"])
+    assert [len(data.load_images("cvc612v", s, root=tmp_path)) for s in ("train", "val", "test")] == [6, 2, 2]
 
 
 def test_root_may_be_the_folder_of_the_set_itself(tmp_path):
@@ -137,9 +175,9 @@ def test_joined_sets_and_fingerprints(tmp_path):
         a + data.load_images("etis", "test", limit=2)
 
 
-def error(**arguments) -> str:
+def error(*names, **arguments) -> str:
     with pytest.raises(InputError) as caught:
-        found = data.load_images(**arguments)
+        found = data.load_images(*names, **arguments)
         for i in range(len(found)):
             found[i]
     message = str(caught.value)

@@ -28,7 +28,7 @@ def test_lists_hold_what_is_said_and_share_nothing(name):
 def test_every_list_names_its_source():
     folder = files("m2s.data.sets") / "lists"
     lists = [path for part in folder.iterdir() if part.is_dir() for path in part.iterdir()]
-    assert len(lists) == 7 + 8 + 18
+    assert len(lists) == 7 + 8 + 18 + 8
     for path in lists:
         head = path.read_text(encoding="utf-8").splitlines()[:2]
         assert head[0].startswith("# ") and head[1].startswith("# Source: "), path.name

@@ -124,9 +124,9 @@ def test_unseen_sets_are_scored_by_the_networks_of_the_first_table():
     own, unseen = (
         STUDIES[name].runs("LGMSNet", "full", "phantom", "kvasir")[0] for name in ("lgmsnet", "generalisation")
     )
-    assert own.key == unseen.key and (own.test_sets, unseen.test_sets) == (("kvasir",), ("cvc300/test",))
+    assert own.key == unseen.key and (own.test_sets, unseen.test_sets) == (("kvasir",), ("endoscene/all", "cvc300"))
     run = find_run("smoke", "phantom", STUDIES["lgmsnet"].runs("LGMSNet", "smoke", "phantom")[0].key)
-    assert run.test_sets == ("kvasir", "cvc300/test")
+    assert run.test_sets == ("kvasir", "endoscene/all", "cvc300")
 
 
 def test_the_released_training_on_kvasir_differs_in_the_recipe_alone():

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,18 +48,25 @@ def find_pairs(entry: DataSet, split: str, root: Path) -> tuple[list[FilePair | 
         raise InputError(f"no such folder: {root}; give the folder that holds the data sets, or 'sample' or 'phantom'")
     if (folder := prepared.find_folder(entry, root)) is not None:
         return prepared.list_pairs(entry, split, folder)
-    if entry.modality == "colonoscopy":
-        folders, source = _find_polyp_folders(entry, root)
-        splits = {}  # shipped lists give those
-        pairs = {name: pair for both in folders for name, pair in pair_files(entry, *both).items()}
-    else:
-        pairs, splits, source = _find_distributed(entry, root)
+    pairs: Pairs
+    splits: Splits = {}  # of sets with shipped lists those give them
+    try:
+        if entry.modality == "colonoscopy":
+            pairs, source = _find_polyp_stills(entry, root)
+        else:
+            pairs, splits, source = _find_distributed(entry, root)
+    except NotFound as not_found:
+        if not entry.part_of:
+            raise
+        pairs, source = _find_frames_of_whole(entry, root, not_found)
     return [pairs[name] for name in _choose_names(entry, split, pairs, splits, source)], source
 
 
 def _choose_names(entry: DataSet, split: str, pairs: Pairs, splits: Splits, source: str) -> list[str]:
     """The names of a split: from its shipped list, else from ``splits``."""
     listed = list(entry.names[split])
+    if splits and not any(name in pairs for names in entry.names.values() for name in names):
+        listed = []  # clips under other names than those of the list: the rule splits them
     if split == "all":
         if not listed:
             return list(pairs)
@@ -76,6 +82,8 @@ def _choose_names(entry: DataSet, split: str, pairs: Pairs, splits: Splits, sour
             )
         return listed
     if not splits.get(split):
+        if known := [part for part, names in entry.names.items() if names and names[0] in pairs]:
+            raise InputError(f"{source}: no images of the split '{split}'; it has {', '.join([*known, 'all'])}")
         how = f"a folder '{split}' with images and masks" if entry.rule == "folders" else "more cases or clips"
         raise InputError(f"{source}: nothing for {entry.title}'s {split} split; it needs {how}, or take split 'all'")
     return splits[split]
@@ -86,6 +94,38 @@ def _wrong_layout(folder: Path, expected: str) -> InputError:
 
 
 # The polyp stills: in a folder of their own, or mixed as in PraNet's archives.
+
+
+def _find_polyp_stills(entry: DataSet, root: Path) -> tuple[dict[str, FilePair], str]:
+    """All images of the folders that hold the set, by name, and where they were found."""
+    folders, source = _find_polyp_folders(entry, root)
+    return {name: pair for both in folders for name, pair in pair_files(entry, *both).items()}, source
+
+
+def _find_frames_of_whole(entry: DataSet, root: Path, not_found: NotFound) -> tuple[dict[str, FilePair], str]:
+    """The images of a set that is part of others, by the names of its lists; ``not_found`` if those are not there.
+
+    A name in its lists is a frame of the one set that it is part of, ``<clip>-<frame>`` of a video, whose clips are its
+    groups, or ``<set>-<frame>`` of several sets.
+    """
+    frames: dict[str, FilePair] = {}
+    places = []
+    for whole in entry.part_of:
+        try:
+            found, place = _find_polyp_stills(CATALOGUE[whole], root)
+        except NotFound:
+            raise not_found from None  # it names what was asked for
+        frames |= {f"{whole}-{name}": pair for name, pair in found.items()}
+        places.append(f"{CATALOGUE[whole].title} in {place}")
+    pairs = {}
+    for name in (name for split in entry.names.values() for name in split):
+        clip, _, frame = name.rpartition("-")
+        group = "" if clip in entry.part_of else clip
+        if pair := frames.get(name if clip in entry.part_of else f"{entry.part_of[0]}-{frame}"):
+            pairs[name] = replace(pair, name=name, group=group)
+    if not pairs:
+        raise not_found
+    return pairs, f"{entry.title} as part of {' and '.join(places)}"
 
 
 def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Path]], str]:
@@ -107,11 +147,6 @@ def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Pa
                 raise _wrong_layout(folder, f"{folder.name}/{{images,masks}}")
             folders.append(both)
         return folders, " and ".join(str(folder.relative_to(root)) for folder in pranet)
-    if entry.part_of:
-        whole = CATALOGUE[entry.part_of]
-        with suppress(NotFound):  # the error below names what was asked for
-            folders, source = _find_polyp_folders(whole, root)
-            return folders, f"{entry.title} as part of {whole.title} (frames of PraNet's list) in {source}"
     raise NotFound(
         f"no {entry.title} in {root}: expected {entry.layout}, or PraNet's TrainDataset and "
         f"TestDataset/{entry.title}; found {list_some(root)}{_suggest(root)}"
@@ -121,7 +156,7 @@ def _find_polyp_folders(entry: DataSet, root: Path) -> tuple[list[tuple[Path, Pa
 def _find_pranet_folders(entry: DataSet, root: Path) -> list[Path]:
     """PraNet's folders that hold images of the set: the common one for training, and its own for testing."""
     below = list_folders(root)
-    train = below.get("traindataset") if "train" in entry.counts else None
+    train = below.get("traindataset") if "train" in entry.counts and not entry.part_of else None
     test = find_own_folder(entry, below["testdataset"]) if "testdataset" in below else None
     return [folder for folder in (train, test) if folder]
 

@@ -72,8 +72,8 @@ class DataSet:
     masks together; "cases", a folder for each image (:mod:`m2s.data.disk.layouts`)."""
     mask_prefix: str = ""
     """What the names of the original masks have before the name of their image."""
-    part_of: str = ""
-    """The data set whose frames these are, where there is one."""
+    part_of: tuple[str, ...] = ()
+    """The data sets whose frames these are, where there are some: with those nothing else is needed."""
     modality: str = "colonoscopy"
     classes: tuple[str, ...] = ("polyp",)
     """The foreground classes: class 1, 2, …; 0 is the background."""

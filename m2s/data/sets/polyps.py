@@ -1,4 +1,4 @@
-"""Polyps in colonoscopy: the five image sets of the papers' first table (PraNet's split)."""
+"""Polyps in colonoscopy: the five image sets of the papers' first table (PraNet's split), and EndoScene."""
 
 from m2s.data.sets.entry import ARCHIVES, RAR, RESEARCH, DataSet, Download, Source
 
@@ -48,9 +48,8 @@ POLYPS = (
         name="cvc300", title="CVC-300", size="574×500", counts={"test": 60}, lists="pranet", expected={"all": 60},
         home="http://www.cvc.uab.es/CVC-Colon/", licence=RESEARCH,
         citation="Vázquez et al., A Benchmark for Endoluminal Scene Segmentation of Colonoscopy Images, JHE 2017",
-        layout="CVC-300/{images,masks}", folders=("CVC-T",), part_of="colondb",
-        note="the test part (CVC-T) of CVC-EndoSceneStill, whose 912 images are CVC-612 and CVC-300 together; "
-        'LGMSNet calls those 912 "CVC-300"',
+        layout="CVC-300/{images,masks}", folders=("CVC-T",), part_of=("colondb",),
+        note="the test part (CVC-T) of CVC-300 in CVC-EndoSceneStill",
         source=Source(folder="CVC-300", steps=(
             "The 60 test images are part of CVC-ColonDB as the papers use it: with it nothing else is needed", _PRANET,
         )),
@@ -63,5 +62,17 @@ POLYPS = (
         layout="ETIS-LaribPolypDB/{images,masks}",
         folders=("ETIS-Larib", "ETIS"), image_folders=("ETIS-LaribPolypDB",), mask_prefix="p",
         source=Source(steps=("Download ETIS-LaribPolypDB.rar", RAR, _PRANET), folder="ETIS-LaribPolypDB"),
+    ),
+    DataSet(
+        name="endoscene", title="CVC-EndoSceneStill", size="574×500 and 384×288",
+        counts={"train": 547, "val": 183, "test": 182}, lists="endoscene", expected={"all": 912},
+        home="http://www.cvc.uab.es/CVC-Colon/", licence=RESEARCH,
+        citation="Vázquez et al., A Benchmark for Endoluminal Scene Segmentation of Colonoscopy Images, JHE 2017",
+        layout="CVC-EndoSceneStill/{images,masks}", folders=("EndoScene",), part_of=("colondb", "clinicdb"),
+        note="CVC-300 (frames 1 to 300 of CVC-ColonDB) and CVC-612 (CVC-ClinicDB) together; "
+        'LGMSNet calls these 912 images "CVC-300"',
+        source=Source(folder="CVC-EndoSceneStill", steps=(
+            "Its images are those of CVC-ColonDB and CVC-ClinicDB: with those two nothing else is needed", _PRANET,
+        )),
     ),
 )  # fmt: skip
