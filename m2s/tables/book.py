@@ -80,8 +80,9 @@ class Book(Results):
         display(Markdown(f"<details>{summary}\n\n{self.settings()}\n\n{lines}\n\n</details>"))
 
     def report(self, table: pd.DataFrame, name: str | None = None) -> None:
-        """:meth:`write` and :meth:`explain` a table."""
-        self.write(table, name)
+        """:meth:`write` a table, unless it is of the runs that come with the repository, and :meth:`explain` it."""
+        if self.out is None:
+            self.write(table, name)
         self.explain(table)
 
     def show(
