@@ -1,5 +1,6 @@
 """The errors that reach a user: bad input (exit code 2), a package that is not installed, a run that failed (1)."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -17,6 +18,11 @@ class NotFound(InputError):
 
 class RunError(RuntimeError):
     """A run started well and failed on its way, for instance because its loss became NaN."""
+
+
+def is_first_process() -> bool:
+    """Whether this process is the only one, or the first of those that ``torchrun`` has started: it alone speaks."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
 
 
 def require_extra(extra: str, *modules: str) -> None:

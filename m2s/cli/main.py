@@ -15,11 +15,15 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from m2s.cli.parser import build_parser, build_script_parser
-from m2s.errors import InputError, RunError
+from m2s.errors import InputError, RunError, is_first_process
 
 
 def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
     """``work`` as a program's main function: it returns the exit code, and says in one line what went wrong."""
+
+    def tell(message: str) -> None:
+        if is_first_process():  # of those of torchrun
+            print(f"m2s: {message}", file=sys.stderr)
 
     @wraps(work)
     def guard(*args, **settings) -> int:
@@ -34,7 +38,7 @@ def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
             sys.stdout.flush()
             return code
         except (InputError, RunError) as error:
-            print(f"m2s: error: {error}", file=sys.stderr)
+            tell(f"error: {error}")
             return 2 if isinstance(error, InputError) else 1
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -42,11 +46,10 @@ def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
         except OSError as error:  # a full disk, a folder that became read-only, a share that is gone
             place = f"{error.filename}: " if error.filename else ""
             kept = "what was finished is kept, and the same command goes on from there"
-            print(f"m2s: error: {place}{error.strerror or error}; {kept}", file=sys.stderr)
+            tell(f"error: {place}{error.strerror or error}; {kept}")
             return 1
         except KeyboardInterrupt:
-            told = "m2s: interrupted; what was finished is kept, and the same command goes on from there"
-            print(told, file=sys.stderr)
+            tell("interrupted; what was finished is kept, and the same command goes on from there")
             return 130
 
     return guard
@@ -67,11 +70,20 @@ def reproduce(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train runs of the list, one with changed settings, or one on a user's own images."""
-    if args.images or args.masks or args.name:
-        from m2s.cli.own import train_on_own_images
+    """Train runs of the list, one with changed settings, or one on a user's own images; under torchrun, by several."""
+    from m2s.runs.processes import join_processes
 
-        return train_on_own_images(args)
+    with join_processes():
+        if args.images or args.masks or args.name:
+            from m2s.cli.own import train_on_own_images
+
+            train_on_own_images(args)
+        else:
+            train_listed(args)
+
+
+def train_listed(args: argparse.Namespace) -> None:
+    """Train runs of the list, or one with changed settings."""
     from m2s import paths
     from m2s.runs.build import build_network
     from m2s.runs.execute import execute

@@ -19,10 +19,11 @@ from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE
 from m2s.data.tensors import TensorSet
-from m2s.errors import InputError, NotFound
+from m2s.errors import InputError, NotFound, is_first_process
 from m2s.paths import commit, data_label, read_json, whole_file
 from m2s.runs.build import NORMALIZATIONS, Tensors, build_loss, build_network, build_tensors, load_train_set
 from m2s.runs.machine import describe_machine
+from m2s.runs.processes import agree, count_processes
 from m2s.runs.score import score_set
 from m2s.runs.store import MODEL, RECORD, SCORES, TRAINING, run_folder
 from m2s.runs.train import CHECKPOINT, train
@@ -46,17 +47,20 @@ def execute(
     if own is None and data_label(data) != run.data:
         raise InputError(f"run {run.key} is made for {run.data} data, but data is {data}")
     folder = run_folder(run, results)
-    if (folder / RECORD).exists():
+    if agree((folder / RECORD).exists()):
         return folder
     with _hold(folder):
-        if not (folder / RECORD).exists():  # the process that was waited for may have finished it
+        if not agree((folder / RECORD).exists()):  # the process that was waited for may have finished it
             _execute(run, folder, data, kept, own)
-    return folder
+    return agree(folder)  # when the first process has published it
 
 
 @contextmanager
 def _hold(folder: Path) -> Iterator[None]:
     """Wait until no other process works on the run; the lock ends with this process in any case."""
+    if not is_first_process():  # which holds the lock for all
+        yield
+        return
     path = folder.with_name(f".{folder.name}.lock")
     lock = FileLock(path)
     try:
@@ -90,16 +94,26 @@ def _execute(
     else:
         train_set = load_train_set(run, data)
         test_sets, missing = _find_test_sets(run, data)
-    try:
-        with suppress(OSError):
-            folder.rmdir()  # an empty one: Snakemake makes the folders of its outputs
-        if folder.exists():
-            os.replace(folder, partial)
-        partial.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder.parent, error) from error
+    if is_first_process():
+        try:
+            with suppress(OSError):
+                folder.rmdir()  # an empty one: Snakemake makes the folders of its outputs
+            if folder.exists():
+                os.replace(folder, partial)
+            partial.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(folder.parent, error) from error
     watched = TensorSet(test_sets[0], run.recipe.size) if run.watch and test_sets else None
     training = train_run(run, train_set, partial, kept, watched)
+    if is_first_process():
+        _publish(run, folder, test_sets, missing, training)
+
+
+def _publish(
+    run: Run, folder: Path, test_sets: list[ImageSet], missing: dict[str, str], training: dict[str, object]
+) -> None:
+    """Score the trained run of ``folder.partial``, and give its folder its name."""
+    partial = folder.with_name(folder.name + ".partial")
     torch.set_num_threads(run.threads)
     model = build_network(run, pretrained=False)
     model.load_state_dict(read_state_dict(partial / MODEL))
@@ -131,9 +145,10 @@ def train_run(
 ) -> dict[str, object]:
     """Train a run in ``folder``, unless that is done: its model, ``log.csv`` and ``training.json``, which is returned.
 
-    The training may have been done on another machine, such as one with a GPU, and its folder brought here.
+    The training may have been done on another machine, such as one with a GPU, and its folder brought here. Where
+    several processes share it, the first alone writes and returns it; the others return an empty one.
     """
-    if not (folder / TRAINING).exists():
+    if agree(not (folder / TRAINING).exists()):
         started_from = commit()  # of the code that is loaded now: the checkout may move on while the run goes on
         torch.set_num_threads(run.threads)
         torch.manual_seed(run.recipe.seed)
@@ -141,6 +156,8 @@ def train_run(
         folder.mkdir(parents=True, exist_ok=True)
         tensors = build_tensors(run, train_set, {} if kept is None else kept)
         train(model, loss, tensors, run.recipe, folder, watched, NORMALIZATIONS[run.normalisation])
+        if not is_first_process():
+            return {}
         training = {
             "commit": started_from,
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -148,7 +165,7 @@ def train_run(
             "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None,
             "data": _describe(train_set),
             "machine": describe_machine(),
-        }
+        } | ({"processes": count_processes()} if count_processes() > 1 else {})
         state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         with whole_file(folder / MODEL) as temporary:
             temporary.write_bytes(save(state))

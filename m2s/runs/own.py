@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from m2s import figures
 from m2s.data.imageset import ImageSet, short_hash
-from m2s.errors import InputError
+from m2s.errors import InputError, is_first_process
 from m2s.paths import results_root, whole_file
 from m2s.pretrained import list_pretrained
 from m2s.runs.build import build_network
@@ -67,6 +67,8 @@ def plan_own_run(
 def train_own(run: Run, train_set: ImageSet, held_out: ImageSet) -> Path:
     """Train and score the run, or go on with it; its folder, with ``curves.png`` and ``worst.png`` added."""
     folder = execute(run, results_root() / LABEL, LABEL, own=(train_set, held_out))
+    if not is_first_process():
+        return folder
     figures.style()
     for name, draw in (("curves", lambda: draw_curves(folder)), ("worst", lambda: draw_worst(folder, held_out))):
         with whole_file(folder / f"{name}.png") as temporary:

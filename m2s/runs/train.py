@@ -16,15 +16,16 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 from tqdm import tqdm
 
 from m2s.data.clips import ClipSet
 from m2s.data.crops import CropSet
 from m2s.data.tensors import TensorSet, normalize
-from m2s.errors import RunError, unknown
+from m2s.errors import RunError, is_first_process, unknown
 from m2s.paths import whole_file
 from m2s.runs.models import pick_device
+from m2s.runs.processes import Share, agree, average, share_model, share_statistics
 from m2s.runs.sizes import choose_sizes
 from m2s.studies.recipe import Recipe
 
@@ -87,6 +88,8 @@ def train(
 ) -> pd.DataFrame:
     """Train ``model`` in place, with a checkpoint in ``folder`` after every epoch; resume where one is found.
 
+    Several processes (:mod:`m2s.runs.processes`) share every batch, and the first of them writes.
+
     Args:
         loss: with a method ``parts(outputs, masks)``, such as those of :mod:`m2s.losses`.
         folder: for the checkpoint and ``log.csv``, the returned table.
@@ -107,10 +110,10 @@ def train(
     normalization = normalization or {"mean": model.mean, "std": model.std}
     mean, std = (torch.tensor(normalization[name], device=device) for name in ("mean", "std"))
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint, log = folder / CHECKPOINT, []
-    if checkpoint.exists():
+    checkpoint, log, first = folder / CHECKPOINT, [], is_first_process()
+    if agree(checkpoint.exists()):
         try:
-            state = torch.load(checkpoint, map_location=device, weights_only=True)
+            state = agree(torch.load(checkpoint, map_location="cpu", weights_only=True) if first else None)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             log = state["log"]
@@ -118,24 +121,28 @@ def train(
             raise RunError(f"{checkpoint} is damaged: delete it, and the run starts anew") from error
 
     generator = torch.Generator()
+    order = RandomSampler(train_set, generator=generator)
+    batches = BatchSampler(order, recipe.batch_size, drop_last=len(train_set) >= recipe.batch_size)
+    share = Share(batches, min(recipe.batch_size, len(train_set)))
     loader = DataLoader(
-        train_set, recipe.batch_size, shuffle=True, drop_last=len(train_set) >= recipe.batch_size, generator=generator,
+        train_set, batch_sampler=share, generator=generator,
         num_workers=torch.get_num_threads() if on_gpu else 0, persistent_workers=on_gpu, pin_memory=on_gpu,
     )  # fmt: skip
     sizes = (recipe.size,) if volumes else choose_sizes(model, recipe.size, recipe.multiscale)
+    shared = share_model(model)
     steps, terminal = len(loader), sys.stderr.isatty()
-    bar = tqdm(total=recipe.epochs * steps, initial=len(log) * steps, disable=not terminal, unit="step")
+    bar = tqdm(total=recipe.epochs * steps, initial=len(log) * steps, disable=not (terminal and first), unit="step")
     for epoch in range(len(log), recipe.epochs):
         start, losses = time.perf_counter(), []
         generator.manual_seed(epoch_seed(recipe.seed, epoch))
-        torch.manual_seed(epoch_seed(recipe.seed, epoch))
+        torch.manual_seed(epoch_seed(recipe.seed, epoch) + share.rank)  # of what the network leaves out at random
         train_set.set_epoch(epoch)
         model.train()
         for step, (images, masks) in enumerate(loader):
             for group in optimizer.param_groups:
                 group["lr"] = rate(recipe, epoch, step, steps) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
-            frames = images.shape[1]
+            weight, frames = share.weigh(len(images)), images.shape[1]
             if clips := isinstance(train_set, ClipSet):
                 images, masks = images.flatten(0, 1), masks.flatten(0, 1)  # (N, T, …) → (N·T, …)
             if not volumes:  # which come normalised, each by itself
@@ -144,15 +151,16 @@ def train(
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
             # In float32 on a GPU too: bfloat16 made a step no faster, and turned the gradient (results/bench).
-            outputs = model(images.unflatten(0, (-1, frames))).flatten(0, 1) if clips else model(images)
-            parts = loss.parts(outputs, masks)
+            with share_statistics():
+                outputs = shared(images.unflatten(0, (-1, frames))).flatten(0, 1) if clips else shared(images)
+                parts = {name: weight * part for name, part in loss.parts(outputs, masks).items()}
             total = sum(parts.values())
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
             losses.append(torch.stack([total, *parts.values()]).detach())  # read once an epoch: a GPU runs ahead of us
             bar.update()
-        values = torch.stack(losses).double().cpu()  # (steps, 1 + parts)
+        values = average(torch.stack(losses).double()).cpu()  # (steps, 1 + parts)
         if not values.isfinite().all():
             bar.close()
             step = int((~values.isfinite().all(1)).nonzero()[0])
@@ -161,20 +169,22 @@ def train(
             bar.close()
             raise not_finite("a weight is not finite", epoch, step, folder)
         means = dict(zip(("loss", *parts), (values.sum(0) / steps).tolist(), strict=True))
-        if watched is not None:
+        if watched is not None and first:
             means["watched_IoU"] = mean_iou(model, watched, recipe.batch_size)
         rates = {"lr": optimizer.param_groups[1]["lr"], "encoder_lr": optimizer.param_groups[0]["lr"]}
         log.append({"epoch": epoch + 1, **means, **rates, "seconds": time.perf_counter() - start})
-        with whole_file(checkpoint) as temporary:
-            content = BytesIO()  # written by Python, whose error of a full disk says so
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}, content)
-            temporary.write_bytes(content.getbuffer())
+        if first:
+            with whole_file(checkpoint) as temporary:
+                content = BytesIO()  # written by Python, whose error of a full disk says so
+                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "log": log}, content)
+                temporary.write_bytes(content.getbuffer())
         if not terminal:
             seconds = log[-1]["seconds"]
             print(f"epoch {epoch + 1}/{recipe.epochs}  loss {means['loss']:.4f}  {seconds:.0f} s", flush=True)
     bar.close()
     table = pd.DataFrame(log)
-    table.to_csv(folder / "log.csv", index=False)
+    if first:
+        table.to_csv(folder / "log.csv", index=False)
     return table
 
 

@@ -1,0 +1,169 @@
+"""One training by several processes, as ``torchrun`` starts them: each works on its share of every batch.
+
+The result is that of one process, but for rounding: the batches are the same, batch normalisation takes its statistics
+over the whole batch, and the first process alone writes and speaks.
+"""
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.parallel import DistributedDataParallel
+from torch.overrides import TorchFunctionMode
+from torch.utils.data import BatchSampler, Sampler
+
+from m2s.errors import InputError, RunError, is_first_process
+
+LONGEST_WAIT = timedelta(days=30)
+"""For another process: while the first one scores, or waits for a run that is trained elsewhere, the others wait."""
+
+
+def count_processes() -> int:
+    """How many processes share each training; 1 without ``torchrun``."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def join_processes() -> Iterator[None]:
+    """Make one group of the processes that ``torchrun`` has started; without it, nothing is done.
+
+    Within it only the first process is heard. The group ends with the block.
+    """
+    if not dist.is_torchelastic_launched():
+        yield
+        return
+    on_gpu, local = torch.cuda.is_available(), int(os.environ["LOCAL_RANK"])
+    if on_gpu and local >= torch.cuda.device_count():
+        told = f"{os.environ['LOCAL_WORLD_SIZE']} processes, but {torch.cuda.device_count()} GPUs"
+        raise InputError(f"{told} on this machine: give torchrun --nproc-per-node as many as there are GPUs")
+    if on_gpu:
+        torch.cuda.set_device(local)
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=LONGEST_WAIT)
+    with ExitStack() as stack:
+        # A group that is still there when the interpreter ends makes gloo abort now and then.
+        stack.callback(dist.destroy_process_group)
+        stack.callback(gc.collect)
+        if not is_first_process():
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(redirect_stdout(nowhere))
+            stack.enter_context(redirect_stderr(nowhere))
+        try:
+            yield
+            dist.barrier()
+        except RuntimeError as error:
+            if "by peer" not in str(error):  # gloo's words for a connection that the other side has closed
+                raise
+            told = "another process of this training has ended; the finished epochs are kept"
+            raise RunError(f"{told}, and the same command goes on from there") from error
+
+
+def agree(value: Any) -> Any:
+    """The first process's ``value``, in every process; all of them have to call this."""
+    if count_processes() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
+
+
+class Share(Sampler):
+    """This process's part of every batch of the whole training; its sizes differ by one at most."""
+
+    def __init__(self, batches: BatchSampler, size: int):
+        """``size``: of all batches."""
+        super().__init__()
+        self.batches, self.size, self.count = batches, size, count_processes()
+        if self.count > size:
+            raise InputError(f"{self.count} processes for batches of {size}: give torchrun --nproc-per-node {size}")
+        self.rank = dist.get_rank() if self.count > 1 else 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (batch[self.rank :: self.count] for batch in self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def weigh(self, images: int) -> float:
+        """What a mean over ``images`` of this process counts, so that the mean over processes is that over all."""
+        return images * self.count / self.size
+
+
+def share_model(model: nn.Module) -> nn.Module:
+    """The model that all processes train together: each backward pass ends with the mean of their gradients."""
+    if count_processes() == 1:
+        return model
+    # Some networks have parts that an epoch does not use; without a gradient, their weights stay as they are.
+    return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+
+
+def average(values: Tensor) -> Tensor:
+    """The mean of ``values`` over the processes."""
+    if (count := count_processes()) > 1:
+        dist.all_reduce(values)
+        values = values / count
+    return values
+
+
+@contextmanager
+def share_statistics() -> Iterator[None]:
+    """Within it, batch normalisation in training takes its statistics over the batches of all processes together."""
+    with SharedStatistics() if count_processes() > 1 else nullcontext():
+        try:
+            yield
+        except InputError as error:  # such as a broken mask, which this process alone has seen
+            if not is_first_process():
+                print(f"m2s: error: {error}", file=sys.__stderr__, flush=True)
+            raise
+
+
+class SharedStatistics(TorchFunctionMode):
+    """Replaces ``F.batch_norm``, which every batch normalisation calls, that of the multi-scale filters too.
+
+    ``torch.nn.SyncBatchNorm`` takes layers of its own kinds, and GPUs, only.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.batch_norm:
+            return normalize_batch(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def normalize_batch(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``F.batch_norm`` of ``(N, C, …)``, with mean and variance over the ``N`` of all processes."""
+    if not training:  # the mode is off here
+        return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    var, mean = torch.var_mean(x, [d for d in range(x.ndim) if d != 1], correction=0)  # (C)
+    # One sum over the processes for each layer. In double precision, in which the squares may be subtracted.
+    count, mean, var = (torch.tensor(x.numel() // x.shape[1], device=x.device).double(), mean.double(), var.double())
+    sums = all_reduce(torch.cat([count[None], count * mean, count * (var + mean**2)]))  # (1 + 2C)
+    count, mean, square = sums[:1].detach(), *(sums[1:] / sums[:1].detach()).chunk(2)
+    var = (square - mean**2).clamp_min(0)
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_((var * count / (count - 1)).to(running_var.dtype), momentum)
+    scale = torch.rsqrt(var + eps)
+    mean, scale = (v.to(x.dtype).view(1, -1, *[1] * (x.ndim - 2)) for v in (mean, scale))
+    x = (x - mean) * scale
+    if weight is not None and bias is not None:
+        weight, bias = (v.view(mean.shape) for v in (weight, bias))
+        x = torch.addcmul(bias, x, weight)
+    return x
