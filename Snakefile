@@ -119,6 +119,5 @@ rule notebook:
     message:
         "notebook {wildcards.stem}"
     shell:
-        "{EXEC}{sys.executable:q} -m papermill"
-        " {input[0]:q} {log.notebook:q} -k python3 --cwd {SOURCES:q} -r profile {PROFILE} -r data {DATA:q}"
-        " --no-progress-bar > {log.messages:q} 2>&1"
+        "{EXEC}{sys.executable:q} -m m2s.cli.notebook {input[0]:q} {log.notebook:q} {SOURCES:q} {PROFILE} {DATA:q}"
+        " > {log.messages:q} 2>&1"

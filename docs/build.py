@@ -86,18 +86,20 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
             distribution(package)
         except PackageNotFoundError:
             raise InputError(f"the site needs {package}: pip install '.[site]', or make site") from None
-    source, site = target / "site-source", target / "site"
-    for folder in (source, site):
+    source, new, site = target / "site-source", target / "site.partial", target / "site"
+    for folder in (source, new):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     copy_pages(source, results_dir(profile, data))
     executed = copy_notebooks(source, notebooks, profile, data)
     write_library(source, floors)
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-E", "-d", str(target / "site-doctrees")]
-    command += ["-w", str(target / "site-warnings.txt"), str(source), str(site)]
+    command += ["-w", str(target / "site-warnings.txt"), str(source), str(new)]
     ended = subprocess.run(command, check=False)
     if ended.returncode:
-        raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above")
+        raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above. An older site stays as it was")
+    shutil.rmtree(site, ignore_errors=True)
+    new.rename(site)
     message = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
     if any(executed) and data_label(data) == "real":
         message += "\nIt shows images of the data sets: read their licences before you publish it."

@@ -71,6 +71,11 @@ def told_where(path: Path) -> Iterator[None]:
         raise unreadable(error.filename or path, error) from error
 
 
+def show_plain(text: str) -> str:
+    """A message in one line: line ends, and what else in a file's name would steer a terminal, are written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def some(names: list[str]) -> str:
     """The first three names, for a message that also counts them."""
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

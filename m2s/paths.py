@@ -111,8 +111,17 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say where
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy a file by :func:`whole_file`."""
+    with whole_file(Path(target)) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 MARK = "written by m2s"

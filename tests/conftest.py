@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,19 @@ def golden_json() -> dict:
 @pytest.fixture(scope="session")
 def golden_npz() -> dict[str, np.ndarray]:
     return dict(np.load(HERE / "golden" / "released_128.npz"))
+
+
+@pytest.fixture
+def no_room():
+    """``with no_room(1000):`` no file can grow above so many bytes: the system refuses, as where a disk is full."""
+
+    @contextmanager
+    def limit(most: int):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

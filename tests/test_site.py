@@ -223,6 +223,21 @@ def test_what_a_user_gets_wrong_is_an_error_of_the_input(docs, tmp_path, monkeyp
         docs.build("smoke", "phantom", tmp_path, tmp_path, {})
 
 
+@pytest.mark.parametrize("most", [20_000, 700_000])
+def test_without_room_the_older_site_stays(docs, tmp_path, monkeypatch, capfd, no_room, most):
+    """There is no room for what is copied first, or none for what Sphinx writes."""
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(notebook(new_code_cell("1 + 1")), tmp_path / "notebooks" / "00_tiny.ipynb")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("older")
+    build = docs.guarded(lambda: docs.build("smoke", "phantom", tmp_path, tmp_path / "notebooks", {"Units": ["units"]}))
+    with no_room(most):
+        assert build() == 1
+    assert (tmp_path / "site" / "index.html").read_text() == "older"
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert told.startswith("m2s: error: ") and ("File too large" if most == 20_000 else "An older site stays") in told
+
+
 @pytest.mark.skipif(not shutil.which("make"), reason="no make on this machine")
 def test_make_site_passes_its_two_knobs(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)

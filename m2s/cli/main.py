@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from m2s.cli.parser import build_parser, build_script_parser
-from m2s.errors import InputError, RunError, is_first_process
+from m2s.errors import InputError, RunError, is_first_process, show_plain
 
 
 def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
@@ -37,16 +38,23 @@ def guarded(work: Callable[..., int | None]) -> Callable[..., int]:
             code = work(*args, **settings) or 0
             sys.stdout.flush()
             return code
-        except (InputError, RunError) as error:
-            tell(f"error: {error}")
-            return 2 if isinstance(error, InputError) else 1
+        except InputError as error:
+            tell(f"error: {show_plain(str(error))}")
+            return 2
+        except RunError as error:  # a reproduction has a line for each job that failed
+            tell("error: " + "\n".join(map(show_plain, str(error).split("\n"))))
+            return 1
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as error:  # a full disk, a folder that became read-only, a share that is gone
-            place = f"{error.filename}: " if error.filename else ""
+            if isinstance(error, shutil.Error):  # of a folder of files: the first of them
+                _, path, reason = error.args[0][0]
+            else:
+                path, reason = error.filename2 or error.filename, error.strerror or str(error)
             kept = "what was finished is kept, and the same command goes on from there"
-            tell(f"error: {place}{error.strerror or error}; {kept}")
+            place = f"{show_plain(str(path))}: " if path else ""
+            tell(f"error: {place}{show_plain(reason)}; {kept}")
             return 1
         except KeyboardInterrupt:
             tell("interrupted; what was finished is kept, and the same command goes on from there")

@@ -94,7 +94,8 @@ def reproduce(
     with _lock_results(results):
         (results / CONFIG).write_text(json.dumps(settings), encoding="utf-8")
         if not dry_run and (notebooks / "drawings").is_dir():  # beside the executed copies, which show them
-            shutil.copytree(notebooks / "drawings", results / "notebooks" / "drawings", dirs_exist_ok=True)
+            drawings = results / "notebooks" / "drawings"
+            shutil.copytree(notebooks / "drawings", drawings, copy_function=paths.copy_file, dirs_exist_ok=True)
         progress, code = _run_engine(command, results, dry_run)
     if dry_run and code == 0:
         _print_plan(progress, profile, data, cores)
@@ -266,5 +267,7 @@ def notebook_error(executed: Path) -> str | None:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace", encoding="utf-8").strip().splitlines() if log.exists() else []
+    if not log.exists():
+        return "its log is gone, as where a folder or share was lost"
+    lines = log.read_text(errors="replace", encoding="utf-8").strip().splitlines()
     return lines[-1].strip().removeprefix("m2s: error: ") if lines else "it left no message"

@@ -103,7 +103,7 @@ class Explorer:
         for letter, capture in session.captures.items():
             probability = capture.probability[0].numpy()
             dice = dice_text(probability, session.mask)
-            shown.append((to_gray(probability), f"prediction of {letter}, {titles[letter]}{dice}"))
+            shown.append((to_gray(probability), f"prediction of {letter}, {html.escape(titles[letter])}{dice}"))
         self.overview.show(*shown)
         self.caption.value = f"<b>{html.escape(session.caption)}</b>"
 

@@ -1,6 +1,7 @@
 """A trained network as an ONNX file: ONNX Runtime runs it without PyTorch, and on CPUs faster."""
 
 import copy
+import html
 import json
 import logging
 import os
@@ -133,14 +134,19 @@ def _describe(settings: dict, dims: int) -> str:
         if dims == 2
         else f"one channel, normalised as m2s does for {settings.get('modality', 'this modality')}"
     )
-    return f"""# {settings["title"]}
+    title, classes, source = (
+        html.escape(text, quote=False)
+        for text in (settings["title"], ", ".join(settings.get("classes", ["not known"])),
+                     settings.get("weights_source", "unknown"))
+    )  # fmt: skip
+    return f"""# {title}
 
 - `{IMAGE}`: float32, {"any number" if 0 in free else "1"} × {3 if dims == 2 else 1} × {sides}; {values}.
   The network was trained at {size} {"pixels" if dims == 2 else "voxels"} a side.
 - `{LOGITS}`: a channel for the foreground, of which a sigmoid makes probabilities, or one for each class (background
-  first), of which the largest is taken. Classes here: {", ".join(settings.get("classes", ["not known"]))}.
+  first), of which the largest is taken. Classes here: {classes}.
 - Logits differ from PyTorch's by at most {settings["error"]:.1g} of the largest (random input).
-- Weights: {settings.get("weights_source", "unknown")}.
+- Weights: {source}.
 
 ```python
 import m2s

@@ -1,5 +1,6 @@
 """Our results beside the papers': every cell says how it came to be, and ours come from score files alone."""
 
+import html
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def _measured(
     if not scored:
         record = finished[0].record
         missing = record["missing"].get(name, f"{record['key']} was not scored on this set: delete its record")
-        return pd.DataFrame(dtype=float), {"reason": f"not run: {missing}"}
+        return pd.DataFrame(dtype=float), {"reason": f"not run: {html.escape(missing, quote=False)}"}
     here, images = scored[0][0], min(len(scores) for _, scores in scored)
     means = pd.DataFrame([scores.mean(numeric_only=True) for _, scores in scored])
     folds, done = ({run.train_sets for run in some} for some in (runs, [run for run, _ in scored]))
@@ -161,7 +162,8 @@ def _measured(
         notes.append(f"{images} test images")
     if len(folds) > 1:
         notes.append(f"mean and spread over {len(done)} folds" + (f" of {len(folds)} so far" if done != folds else ""))
-    notes += dict.fromkeys(done.record["remark"] for done in finished if "remark" in done.record)
+    remarks = (html.escape(done.record["remark"], quote=False) for done in finished if "remark" in done.record)
+    notes += dict.fromkeys(remarks)
     if len(trained) < len(seeds):
         notes.append(f"{len(trained)} of {len(seeds)} seeds so far")
     lines = [" ".join(run.train_sets) if len(done) > 1 else run.recipe.seed for run, _ in scored]

@@ -1,5 +1,6 @@
 """Tables of :func:`m2s.tables.cells.compare` to look at: Markdown, LaTeX, and the sentences around them."""
 
+import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def describe_settings(profile: str, data: str, records: Sequence[dict]) -> str:
         return ", ".join(f"{value} ({' '.join(dict.fromkeys(names))})" for value, names in networks.items())
 
     seeds = sorted({str(record["settings"]["recipe"]["seed"]) for record in records})
-    return (
+    text = (
         f"Profile {profile}, {images}. "
         f"Networks: {', '.join(dict.fromkeys(r['settings']['model'] for r in records))}; "
         f"encoder {of_all(lambda r: r['settings']['encoder'])} (weights: {of_all(lambda r: r['weights'])}); "
@@ -40,6 +41,7 @@ def describe_settings(profile: str, data: str, records: Sequence[dict]) -> str:
         f"GPU {of_all(lambda r: r['machine']['gpu'] or 'none')}; "
         f"torch {of_all(lambda r: r['machine']['versions']['torch'])}."  # no date: equal runs give equal tables
     )
+    return html.escape(text, quote=False)  # it is shown as Markdown, and a record may come from anybody
 
 
 def wide_table(table: pd.DataFrame) -> pd.DataFrame:

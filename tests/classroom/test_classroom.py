@@ -207,6 +207,24 @@ def test_the_archive_of_the_lab_has_the_size_that_the_teachers_page_says():
     assert size < 150e6 and abs(size / 1e6 - told) < 10
 
 
+def test_without_room_no_half_archive_is_left_and_the_next_call_makes_it(trained, tmp_path, capsys, no_room):
+    """The copies find room, the archive finds none; an older archive stays as it was."""
+    arguments = ["student", "--out", str(tmp_path / "build"), "--profile", "smoke"]
+    archive = tmp_path / "build" / f"{copies.TOP}.zip"
+    for older in (False, True):
+        before = archive.read_bytes() if older else None
+        with no_room(1_000_000):
+            assert main(arguments) == 2
+        assert capsys.readouterr().err == f"m2s: error: cannot write {archive}: File too large\n"
+        assert (archive.read_bytes() if older else None) == before
+        assert sorted(path.name for path in archive.parent.iterdir()) == [
+            "answers.md",
+            *[archive.name] * older,
+            "student",
+        ]
+        assert main(arguments) == 0
+
+
 def test_the_same_contents_give_the_same_archive(trained, tmp_path):
     first, second = (archive.write_student(tmp_path / name, "smoke").read_bytes() for name in ("a", "b"))
     assert first == second

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import resource
 import shutil
 import stat
 import tarfile
@@ -96,6 +95,33 @@ def test_links_are_refused(tmp_path, folder):
     refused(tmp_path / "x.zip", folder, "'set/b' is a link")
 
 
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.LNKTYPE])
+def test_devices_and_hard_links_are_refused(tmp_path, folder, kind):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        info = tarfile.TarInfo("set/b")
+        info.type, info.linkname, info.devmajor, info.devminor = kind, "/etc/passwd", 1, 3
+        archive.addfile(info)
+    refused(tmp_path / "x.tar", folder, "'set/b' is a link or a device")
+
+
+def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path, folder, monkeypatch):
+    """What an archive says that it holds is compared with the room that there is; a zip that lies is damaged."""
+    bombs = [zipped(tmp_path / "x.zip", {"a": bytes(900_000), "b": bytes(900_000)})]
+    bombs.append(tarred(tmp_path / "x.tar.gz", {"a": bytes(1_800_000)}))
+    assert all(bomb.stat().st_size < 10_000 for bomb in bombs)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 1_000_000))
+    for bomb in bombs:
+        with pytest.raises(RunError, match=r"unpacks to 0\.0 GB, and .* has 0\.0 GB of room"):
+            unpack(bomb, folder)
+        assert not list(folder.iterdir())
+    content = bombs[0].read_bytes()
+    size = (900_000).to_bytes(4, "little")
+    bombs[0].write_bytes(content.replace(size, (100).to_bytes(4, "little")))
+    with pytest.raises(InputError, match="is damaged"):
+        unpack(bombs[0], folder)
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf\n  ", b"<!-- saved -->\n"])
 def test_a_web_page_in_place_of_an_archive(tmp_path, folder, start):
     page = tmp_path / "x.zip"
@@ -160,12 +186,8 @@ def test_a_full_disk_leaves_nothing(tmp_path, folder, monkeypatch):
     refused(archive, folder, r"the disk is full: x\.zip was not unpacked; make room in", RunError)
 
 
-def test_a_limit_on_file_sizes_leaves_nothing_either(tmp_path, folder):
+def test_a_limit_on_file_sizes_leaves_nothing_either(tmp_path, folder, no_room):
     """The system itself refuses the write, as a full disk or a quota does."""
     archive = zipped(tmp_path / "x.zip", {"set/a.png": bytes(200_000)})
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
+    with no_room(100_000):
         refused(archive, folder, r"cannot unpack .*x\.zip into .*: File too large", RunError)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

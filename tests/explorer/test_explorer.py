@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -62,6 +63,16 @@ def test_it_finds_the_runs_that_it_can_show(results, tmp_path):
     assert all(title.endswith(" · 64 px · seed 0 · smoke-phantom") for title in titles)
     assert session.list_checkpoints(tmp_path) == {}
     assert Explorer(results=tmp_path, size=64).first.value == session.UNTRAINED
+
+
+def test_html_in_the_name_of_a_folder_is_text(results, tmp_path):
+    """Results may come from anybody, and their folder's name is in the titles of their networks."""
+    shutil.copytree(results / "smoke-phantom", tmp_path / "<img src=x onerror=alert(1)>")
+    explorer = Explorer(results=tmp_path, size=96)
+    assert "<img" in explorer.first.value
+    lines = below(explorer.overview)
+    assert "&lt;img src=x" in lines[2] and not [line for line in lines if "<img" in line]
+    assert "<img" not in explorer.status.value + explorer.caption.value
 
 
 def test_it_begins_with_the_networks_of_the_repository():

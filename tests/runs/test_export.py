@@ -110,6 +110,22 @@ def test_the_command_writes_a_file_and_a_card_twice_and_never_over_others(tmp_pa
     assert "give a name that ends in .onnx" in capsys.readouterr().err
 
 
+def test_without_room_one_line_is_told_and_the_next_call_writes_both(m2snet, tmp_path, monkeypatch, capsys, no_room):
+    """An older export stays as it was."""
+    network, written, card = m2snet
+    monkeypatch.setattr("m2s.runs.models.load_network", lambda name: network)
+    monkeypatch.setattr(export, "export_onnx", lambda *_: (written.read_bytes(), card))
+    arguments = ["export", "mine", "--out", str(tmp_path / "mine.onnx")]
+    for before in ([], ["mine.md", "mine.onnx"]):
+        older = {name: (tmp_path / name).read_bytes() for name in before}
+        with no_room(100_000):
+            assert main(arguments) == 2
+        assert capsys.readouterr().err == f"m2s: error: cannot write {tmp_path / 'mine.onnx'}: File too large\n"
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == older
+        assert main(arguments) == 0
+        assert len(m2s.load_onnx(tmp_path / "mine.onnx").classes) == 1
+
+
 def test_the_metadata_are_plain_json(m2snet):
     import onnxruntime
 

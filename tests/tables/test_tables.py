@@ -346,3 +346,20 @@ def test_cells_that_a_table_does_not_print_have_the_unit_of_its_scores_not_of_it
     cells = _cells(tables.open("styles", "paper", "phantom"))
     extra = cells[(cells["dataset"] == "Kvasir") & (cells["metric"] == "mDice")]
     assert len(extra) == len(STUDIES["styles"].rows) and set(extra["unit"]) == {""}
+
+
+def test_html_in_a_record_is_text(tmp_path, monkeypatch):
+    """Records may come from anybody; what they say is shown as Markdown, in notebooks and on the site."""
+    monkeypatch.setenv("M2S_RESULTS", str(tmp_path))
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    folder = finish(run_of("M2SNet"), tmp_path / "smoke-phantom", sets=SETS[:1], missing=["etis"])
+    record = json.loads((folder / "record.json").read_text())
+    record |= {"weights": evil, "remark": evil, "missing": {"etis": evil}}
+    record["machine"]["processor"] = evil
+    (folder / "record.json").write_text(json.dumps(record))
+    book = tables.open("polyps", "smoke", "phantom")
+    book.write(book.table(), "evil")
+    written = (tmp_path / "smoke-phantom" / "tables" / "evil.md").read_text()
+    assert written.count("&lt;script&gt;") >= 3 and "<script" not in written and "<img" not in written
+    data = pd.DataFrame({evil: [evil]}, index=[evil])
+    assert "<script" not in data._repr_html_(), "names of files and classes are shown in plain tables"

@@ -110,6 +110,8 @@ def _check_one_color(picture: Picture, rgb: np.ndarray, peak: np.ndarray, visibl
         return  # grey
     seen = np.ones(peak.shape, bool) if visible is None else visible
     bright = rgb[seen & (peak > max(NOISE, top / 2))].astype(np.float64)
+    if not len(bright):  # all that is seen is black
+        return
     hues = bright / bright.max(-1, keepdims=True)
     other = np.abs(hues - np.median(hues, axis=0)).max(-1) > 0.25
     black = visible is not None or peak.min() <= top / 4

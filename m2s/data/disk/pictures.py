@@ -95,11 +95,17 @@ def read_picture(file: str | Path | BinaryIO) -> Picture:
         file.seek(0)
         picture = _decode(file)
     except UnidentifiedImageError:
-        raise InputError(f"cannot read {file.name}: this is not an image; fetch it again") from None
+        others = {extension for extension, kind in Image.registered_extensions().items() if kind not in FORMATS}
+        advice = "this is not an image; fetch it again"
+        if Path(file.name).suffix.lower() in {".heic", ".heif", ".svg", *others}:
+            advice = f"{', '.join(FORMATS)} and DICOM are read here; save it as one of them"
+        raise InputError(f"cannot read {file.name}: {advice}") from None
     except InputError:
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file: SyntaxError, struct.error, …
         raise unreadable(file.name, error) from error
+    if picture.values.dtype.kind not in "iuf":
+        raise InputError(f"{picture.name} holds {picture.values.dtype} values, not numbers that can be shown")
     check_finite(picture.values, picture.name)
     return picture
 
@@ -113,9 +119,11 @@ def _decode(file: BinaryIO) -> Picture:
             raise
         return _decode_tiff(file)
     _check_pages(file.name, _count_pages(picture))
-    if picture.format == "TIFF" and picture.mode != "L" and {16, 64} & {*picture.tag_v2.get(258, ())}:
-        return _decode_tiff(file)  # of 16-bit colour Pillow keeps the upper byte only, of 64-bit numbers 32 bits
-    lossy = picture.format in {"JPEG", "MPO"} or picture.info.get("compression") == "jpeg"
+    if picture.format == "TIFF" and _is_misread(picture):
+        return _decode_tiff(file)
+    inverted = picture.format == "TIFF" and picture.tag_v2.get(262) == 0  # the lowest value is white
+    deep = picture.format == "PNG" and str(picture.tile[0][3]).endswith(";16B") and not picture.mode.startswith("I")
+    lossy = picture.format in {"JPEG", "MPO", "WEBP"} or picture.info.get("compression") == "jpeg"
     orientation = picture.getexif().get(ORIENTATION, 1)
     orientation = orientation if orientation in TURNS else 1
     picture.load()
@@ -127,14 +135,42 @@ def _decode(file: BinaryIO) -> Picture:
         values = np.asarray(picture.convert("LA" if picture.mode in {"LA", "La"} or transparent else "L"))
     elif picture.mode == "F" or picture.mode.startswith("I"):
         values = np.asarray(picture)
+        values = values.astype(values.dtype.newbyteorder("="))
+        if inverted:  # Pillow does this itself for 8 bits
+            values = _invert(values, file.name)
     else:
         values = np.asarray(picture.convert("RGB"))
+    if picture.mode == "P" and (values == values[0, 0]).all():
+        values = np.asarray(picture)  # where the palette has one colour for all, the indices themselves tell
+    if deep and values[..., : 1 if values.shape[-1] == 2 else 3].max() < 64:
+        raise InputError(
+            f"cannot read {file.name}: of a PNG of 16 bits in colour, or with transparency, only the upper 8 bits are "
+            "read, and here they are nearly empty; save it as TIFF, or with 8 bits"
+        )
     alpha = None
     if values.ndim == 3 and values.shape[-1] in {2, 4}:
         values, alpha = (values[..., 0] if values.shape[-1] == 2 else values[..., :3]), values[..., -1]
     decoded = Picture(file.name, values, alpha, 1, lossy)
     # Pillow turns a TIFF file itself, when it loads it.
     return replace(decoded, orientation=orientation) if picture.format == "TIFF" else decoded.turn(orientation)
+
+
+def _is_misread(picture: Image.Image) -> bool:
+    """Whether Pillow would change what a TIFF file holds.
+
+    Of 16-bit colour it keeps the upper byte only, of 64-bit numbers 32 bits, and it misses the sign of 8 bits and the
+    highest bit of 32.
+    """
+    bits, kinds = {*picture.tag_v2.get(258, (1,))}, {*picture.tag_v2.get(339, (1,))}
+    grey = picture.tag_v2.get(277, 1) == 1
+    return 64 in bits or (16 in bits and not grey) or (8 in bits and 2 in kinds) or (32 in bits and 1 in kinds)
+
+
+def _invert(values: np.ndarray, name: str) -> np.ndarray:
+    """The values of a TIFF file in which the lowest is white, as others have them."""
+    if values.dtype.kind not in "iu":
+        raise InputError(f"cannot read {name}: the lowest of its fractions is white; save it with the highest as white")
+    return ~values  # the highest value less each of them, also for numbers with a sign
 
 
 def _count_pages(picture: Image.Image) -> int:
@@ -162,15 +198,29 @@ def _decode_tiff(file: BinaryIO) -> Picture:
     with tifffile.TiffFile(file) as tiff:
         _check_pages(file.name, sum(not page.is_reduced for page in tiff.pages))
         series, page = tiff.series[0], tiff.pages[0]
-        values, axes = series.asarray(), series.axes
+        try:
+            values, axes = series.asarray(), series.axes
+        except (KeyError, ValueError) as error:
+            if "imagecodecs" not in str(error):
+                raise
+            advice = f"is compressed in a way ({page.compression.name}) that is not read here; save it without"
+            raise InputError(f"cannot read {file.name}: it {advice}") from error
         orientation = page.tags[ORIENTATION].value if ORIENTATION in page.tags else 1
     if axes == "SYX" and values.shape[0] in {3, 4}:  # one plane for each colour
         values = np.moveaxis(values, 0, -1)
-    if values.ndim != 2 and not (values.ndim == 3 and values.shape[-1] in {3, 4}):
+    if values.ndim != 2 and not (values.ndim == 3 and values.shape[-1] in {2, 3, 4}):
         raise InputError(f"cannot read {file.name}: it holds {values.ndim} dimensions ({axes}), not one picture")
+    if page.photometric not in {
+        tifffile.PHOTOMETRIC.MINISWHITE,
+        tifffile.PHOTOMETRIC.MINISBLACK,
+        tifffile.PHOTOMETRIC.RGB,
+    }:
+        raise InputError(f"cannot read {file.name}: its colours are {page.photometric.name}; save it as RGB or grey")
     alpha = None
-    if values.ndim == 3 and values.shape[-1] == 4:
-        values, alpha = values[..., :3], values[..., 3]
+    if values.ndim == 3 and values.shape[-1] in {2, 4}:
+        values, alpha = values[..., 0] if values.shape[-1] == 2 else values[..., :3], values[..., -1]
         alpha = (alpha * (255.0 / (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1))).astype(np.uint8)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        values = _invert(values, file.name)
     picture = Picture(file.name, values, alpha, 1, lossy=page.compression == tifffile.COMPRESSION.JPEG)
     return picture.turn(int(orientation) if orientation in TURNS else 1)

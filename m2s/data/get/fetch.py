@@ -18,6 +18,7 @@ from gdown.exceptions import DownloadError, FileURLRetrievalError
 from m2s.data.get.unpack import find_page_title
 from m2s.data.sets.entry import Download
 from m2s.errors import InputError, RunError
+from m2s.paths import whole_file
 
 ATTEMPTS = 5
 WAIT = 2.0
@@ -68,7 +69,8 @@ def verify_file(path: Path, known: str | None) -> None:
     """
     note = path.with_name(path.name + ".sha256")
     if known is None and not note.exists():
-        note.write_text(f"{pooch.file_hash(str(path))}  {path.name}\n", encoding="utf-8")
+        with whole_file(note) as temporary:
+            temporary.write_text(f"{pooch.file_hash(str(path))}  {path.name}\n", encoding="utf-8")
         return
     origin = "published" if known else f"noted in {note.name}"
     expected = known or note.read_text(encoding="utf-8").split(" ")[0]

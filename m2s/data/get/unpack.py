@@ -99,6 +99,7 @@ def _refuse_others(archive: Path) -> None:
 
 def _extract_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
+        _check_room(archive, folder, sum(info.file_size for info in opened.infolist()))
         for info in opened.infolist():
             name = _check_name(archive, info.filename, stat.S_ISLNK(info.external_attr >> 16))
             if not name or info.is_dir():
@@ -111,11 +112,18 @@ def _extract_zip(archive: Path, folder: Path) -> None:
 
 def _extract_tar(archive: Path, folder: Path) -> None:
     def keep(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        _check_room(archive, folder, member.size)
         name = _check_name(archive, member.name, not (member.isfile() or member.isdir()))
         return tarfile.data_filter(member.replace(name=name), path) if name and member.isfile() else None
 
     with tarfile.open(archive) as opened:
         opened.extractall(folder, filter=keep)
+
+
+def _check_room(archive: Path, folder: Path, size: int) -> None:
+    """Raise a ``RunError`` where so many bytes find no room, so that a bomb does not fill the disk first."""
+    if size > (free := shutil.disk_usage(folder).free):
+        raise RunError(f"{archive} unpacks to {size / 1e9:.1f} GB, and {folder.parent} has {free / 1e9:.1f} GB of room")
 
 
 def _check_name(archive: Path, name: str, link: bool) -> str:
