@@ -1,6 +1,7 @@
 # The whole reproduction as a graph: runs → their index, and runs → notebooks → tables and figures.
-# `m2s reproduce` calls it; on a cluster: snakemake --executor slurm --jobs 20 --config profile=paper data=/data/polyps
-# config: profile, data ("sample", "phantom" or a folder), results (the folder of all results), notebooks (their folder)
+# `m2s reproduce` calls it, also for a cluster (--executor slurm).
+# config: profile, data ("sample", "phantom" or a folder), results (the folder of all results), notebooks (their folder),
+# needs (by key, what the job of a run asks for on a cluster), train_mem_mb, train_runtime, train_partition (instead)
 import os
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ RUNS = {run.key: run for run in list_runs(PROFILE, DATA)}
 THREADS = max((run.threads for run in RUNS.values()), default=1)
 os.environ |= {"OMP_NUM_THREADS": str(THREADS), "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
+NEEDS = config.get("needs", {})
 RECORD = "runs/{key}/record.json"
 DONE = "notebooks/{stem}.done"
 # They write tables.COSTS.
@@ -47,6 +49,23 @@ COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_l
 # A notebook runs again when the library changes, except the files that only start things.
 LIBRARY = sorted(str(path) for path in find_plain(paths.ROOT / "m2s", "library").rglob("*.py"))
 LIBRARY = [path for path in LIBRARY if Path(path).parent.name not in ("cli", "classroom", "nnunet", "trainers")]
+
+
+def ask(batch):
+    """What the job of some runs asks for on a cluster; more memory when it is tried again."""
+    needs = [NEEDS[run.key] for run in batch if run.key in NEEDS]
+    mem_mb = int(config.get("train_mem_mb", max((n["mem_mb"] for n in needs), default=4000)))
+    asked = {"mem_mb": lambda wildcards, attempt: mem_mb * attempt}
+    asked["runtime"] = int(config.get("train_runtime", sum(n["runtime"] for n in needs) or 60))
+    if any(n["gpu"] for n in needs):
+        asked["gpu"] = 1
+    if "train_partition" in config:
+        asked["slurm_partition"] = config["train_partition"]
+    return asked
+
+
+localrules:
+    index,
 
 
 wildcard_constraints:
@@ -66,7 +85,9 @@ rule all:
 for number, batch in enumerate(batch_runs(PROFILE, DATA)):
     todo = [run for run in batch if not (RESULTS / RECORD.format(key=run.key)).exists()]
     if not todo:
-        continue
+        if workflow.is_main_process:
+            continue
+        todo = batch  # a job on a cluster that was ended after its last run
 
     rule:
         name:
@@ -74,10 +95,12 @@ for number, batch in enumerate(batch_runs(PROFILE, DATA)):
         output:
             [RECORD.format(key=run.key) for run in todo],
         log:
-            f"logs/{todo[0].key}.log",
+            f"logs/{batch[0].key}.log",
         params:
             chosen=" ".join(run.key for run in todo),
         threads: todo[0].threads
+        resources:
+            **ask(batch),
         message:
             f"run {todo[0].key}: {todo[0].title}" + f" (and {len(todo) - 1} more)" * (len(todo) > 1)
         shell:
@@ -116,6 +139,9 @@ rule notebook:
         notebook="notebooks/{stem}.ipynb",
         messages="logs/{stem}.log",
     threads: THREADS
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=120,
     message:
         "notebook {wildcards.stem}"
     shell:

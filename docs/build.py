@@ -39,7 +39,7 @@ GROUPS = {
 }
 """The notebooks by the first digit of their number."""
 
-PAGES = ["notebooks", "results", "tables", "running", "data", "teachers", "library"]
+PAGES = ["notebooks", "results", "tables", "running", "cluster", "data", "teachers", "library"]
 """The pages of ``docs/`` that lie in the site as in the checkout, so that links hold; in the order of its menu."""
 
 FLOORS = {

@@ -1,15 +1,19 @@
 """The checkout, its commit, where results live (one folder per profile and kind of data), and how files are written."""
 
+import errno
 import gzip
 import json
 import os
 import shutil
 import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from m2s.errors import InputError
 
@@ -122,6 +126,36 @@ def copy_file(source: str | Path, target: str | Path) -> None:
     """Copy a file by :func:`whole_file`."""
     with whole_file(Path(target)) as temporary:
         shutil.copyfile(source, temporary)
+
+
+@contextmanager
+def hold_lock(path: Path, busy: str, wait: bool = True) -> Iterator[None]:
+    """Hold a lock that ends with this process in any case; where another process holds it, say ``busy`` and wait.
+
+    Raises:
+        InputError: another process holds it, and ``wait`` is off; the folder cannot be written to; or its file system
+            (a network share, for instance) has no locks.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise InputError(f"{busy}: try again when it has ended") from None
+            print(f"{busy}: waiting for it", file=sys.stderr, flush=True)
+            lock.acquire()
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):  # some network and parallel file systems
+            told = f"the file system of {path.parent} has no locks, so that two processes could train the same run"
+            raise InputError(f"{told}: mount it with locks, or set M2S_RESULTS to another folder") from error
+        told = f"cannot write to the results folder {path.parent}: {error.strerror}; set M2S_RESULTS"
+        raise InputError(told) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 MARK = "written by m2s"

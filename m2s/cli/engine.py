@@ -5,6 +5,7 @@ here because Snakemake finds plugins by itself only among installed packages. Sn
 """
 
 import json
+import signal
 import sys
 from contextlib import redirect_stdout
 from logging import LogRecord
@@ -39,6 +40,7 @@ class LogHandler(LogHandlerBase):
 
 def main() -> None:
     """Run Snakemake with the arguments of this process, and end the process with its exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's "&" makes its commands ignore
     LoggerPluginRegistry().register_plugin("snakemake_logger_plugin_events", sys.modules[__name__])
     with redirect_stdout(sys.stderr):
         cli.main([*sys.argv[1:], "--logger", "events"])

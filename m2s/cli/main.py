@@ -74,7 +74,12 @@ def reproduce(args: argparse.Namespace) -> None:
     """Train every run and execute every notebook."""
     from m2s.cli.reproduce import reproduce
 
-    reproduce(args.profile, args.data, args.cores, args.only, args.dry_run, args.notebooks)
+    if args.executor == "local" and (args.jobs or args.workflow_profile):
+        raise InputError("--jobs and --workflow-profile are for a cluster: add --executor slurm, or give --cores")
+    if args.executor != "local" and args.cores:
+        raise InputError(f"--cores is for this machine: with --executor {args.executor}, give --jobs")
+    where = args.executor, args.jobs, args.workflow_profile
+    reproduce(args.profile, args.data, args.cores, args.only, args.dry_run, args.notebooks, *where)
 
 
 def train(args: argparse.Namespace) -> None:

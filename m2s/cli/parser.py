@@ -46,6 +46,11 @@ def build_parser() -> Parser:
     add("--only", nargs="+", default=[], metavar="NOTEBOOK", help="these notebooks and the runs they need")
     add("--notebooks", type=parse_path, metavar="DIR", help="another folder of notebooks")
     add("--dry-run", action="store_true", help="list what would be done")
+    help = "slurm or another executor plugin of Snakemake (default: local, on this machine)"
+    add("--executor", default="local", metavar="NAME", help=help)
+    add("--jobs", type=parse_positive, metavar="N", help="how many jobs may be on the cluster at once (default: 20)")
+    help = "a folder with Snakemake's config.yaml for the cluster (default: profiles/EXECUTOR)"
+    add("--workflow-profile", type=parse_path, metavar="DIR", help=help)
 
     help = (
         "train on your own images, or a run of the published tables, or go on with it; without --images and --key, the "

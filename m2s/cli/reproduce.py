@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
 
 from m2s import paths
 from m2s.cli import estimates
+from m2s.cli.cluster import estimate_needs, find_slurm_error, list_executor_arguments
 from m2s.errors import InputError, RunError, require_extra, unknown
 from m2s.runs.plan import list_runs, notebook_runs
 from m2s.runs.store import load_record
+from m2s.studies.run import Run
 
 LOG, PIDS, CONFIG = "reproduce.log", ".reproduce.pids", ".reproduce.json"
 
@@ -53,6 +55,8 @@ class Progress:
             logs = [Path(path) for path in event["log"]]
             notebook = (event["wildcards"] or {}).get("stem")
             self.jobs[number] = Job(event["rule_name"], event["rule_msg"], notebook, logs)
+            if number in self.failed:  # on a cluster: it is submitted again
+                self.failed.remove(number)
         elif event["event"] == "job_finished" and number in self.jobs:
             self.done.append(number)
             return number
@@ -69,6 +73,9 @@ def reproduce(
     only: Sequence[str] = (),
     dry_run: bool = False,
     notebooks: Path | None = None,
+    executor: str = "local",
+    jobs: int | None = None,
+    workflow_profile: Path | None = None,
 ) -> None:
     """Train every run and execute every notebook that is not yet done, and print one line for each.
 
@@ -76,27 +83,33 @@ def reproduce(
     stopped. A failing job does not stop the others, and is reported at the end by a ``RunError``.
 
     ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. ``dry_run`` prints
-    what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks.
+    what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks. With another
+    ``executor``, Snakemake submits each job to a cluster (:func:`m2s.cli.cluster.list_executor_arguments`).
     """
     require_extra("reproduce", "snakemake", "papermill")
     notebooks = (notebooks or paths.ROOT / "notebooks").resolve()
     data = paths.resolve_data(data)
     cores = cores or _count_cores()
-    list_runs(profile, data)  # reports a wrong profile or data folder in one line
+    runs = list_runs(profile, data)  # reports a wrong profile or data folder in one line
+    remote = executor != "local" and not dry_run
+    placed = list_executor_arguments(executor, jobs, workflow_profile) if remote else ["--cores", str(cores)]
     results = paths.results_dir(profile, data)
     command = [sys.executable, "-m", "m2s.cli.engine", "--snakefile", str(paths.ROOT / "Snakefile")]
-    command += ["--directory", str(results), "--cores", str(cores), "--nolock", "--nocolor"]
+    command += ["--directory", str(results), *placed, "--nolock", "--nocolor"]
     command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--keep-incomplete"]
     command += ["--dry-run"] if dry_run else []
-    command += [f"notebooks/{stem}.done" for stem in _match_notebooks(only, notebooks)]
+    stems = _match_notebooks(only, notebooks)
+    command += [f"notebooks/{stem}.done" for stem in stems]
     settings = {"profile": profile, "data": data, "notebooks": str(notebooks), "results": str(paths.results_root())}
     command += ["--configfile", str(results / CONFIG)]  # of its arguments it makes numbers, lists and comments
-    with _lock_results(results):
+    if remote:
+        settings["needs"] = estimate_needs(_list_todo(runs, stems, profile, data), profile, data)
+    with _lock_results(results, wait=not dry_run):
         (results / CONFIG).write_text(json.dumps(settings), encoding="utf-8")
         if not dry_run and (notebooks / "drawings").is_dir():  # beside the executed copies, which show them
             drawings = results / "notebooks" / "drawings"
             shutil.copytree(notebooks / "drawings", drawings, copy_function=paths.copy_file, dirs_exist_ok=True)
-        progress, code = _run_engine(command, results, dry_run)
+        progress, code = _run_engine(command, results, dry_run, remote)
     if dry_run and code == 0:
         _print_plan(progress, profile, data, cores)
     elif progress.failed:
@@ -125,23 +138,16 @@ def _count_cores() -> int:
 
 
 @contextmanager
-def _lock_results(results: Path) -> Iterator[None]:
-    """Hold the results folder by a lock that ends with this process in any case; end what a killed call left there."""
-    lock = FileLock(results / ".reproduce.lock")
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        told = f"another reproduction (process {_read_pids(results)[0]}) is at work in {results}; wait for it or end it"
-        raise InputError(told) from None
-    except OSError as error:
-        raise InputError(f"cannot write to the results folder {results}: {error.strerror}; set M2S_RESULTS") from error
-    try:
-        _end_left_over(results)
-        yield
-    finally:
-        (results / PIDS).unlink(missing_ok=True)
-        lock.release()
+def _lock_results(results: Path, wait: bool) -> Iterator[None]:
+    """Hold the results folder, after any other reproduction in it; end what a killed call left there."""
+    caller = _read_pids(results)[0]
+    busy = f"another reproduction (process {caller}) is at work in {results}"
+    with paths.hold_lock(results / ".reproduce.lock", busy, wait):
+        try:
+            _end_left_over(results)
+            yield
+        finally:
+            (results / PIDS).unlink(missing_ok=True)
 
 
 def _read_pids(results: Path) -> tuple[int, int]:
@@ -161,7 +167,7 @@ def _end_left_over(results: Path) -> None:
             _end_tree(engine)
 
 
-def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progress, int]:
+def _run_engine(command: list[str], results: Path, dry_run: bool, remote: bool) -> tuple[Progress, int]:
     """Run Snakemake, keep its words in ``reproduce.log``, print a line for each job that ends; return its exit code."""
     progress, start = Progress(), time.monotonic()
     with open(results / LOG, "w", encoding="utf-8") as log:
@@ -184,6 +190,11 @@ def _run_engine(command: list[str], results: Path, dry_run: bool) -> tuple[Progr
                     _print_job(progress, ended, start)
             return progress, process.wait()
         finally:
+            if process.poll() is None and remote:
+                print("m2s: cancelling the jobs on the cluster", file=sys.stderr, flush=True)
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(120)
             if process.poll() is None:
                 _end_tree(process)
 
@@ -216,17 +227,21 @@ def _print_job(progress: Progress, number: int, start: float) -> None:
     print(f"[{ended:>{len(str(progress.total))}}/{progress.total}] {clock:>6}  {word}  {job.title}", flush=True)
 
 
+def _list_todo(runs: Sequence[Run], stems: Sequence[str], profile: str, data: str) -> list[Run]:
+    """Those of ``runs`` that are not done yet and that the notebooks need; all notebooks if none is named."""
+    keys = {run.key for stem in stems for run in notebook_runs(stem, profile, data)}
+    results = paths.results_dir(profile, data)
+    return [run for run in runs if (not stems or run.key in keys) and not load_record(run, results)]
+
+
 def _print_plan(progress: Progress, profile: str, data: str, cores: int) -> None:
     """The runs and notebooks that are not done yet, each run with the training time to expect, and the sum."""
     if not progress.jobs:
         print("nothing to do")
         return
     stems = sorted(job.notebook for job in progress.jobs.values() if job.notebook)
-    runs = list_runs(profile, data)
-    if all(job.rule != "index" for job in progress.jobs.values()):  # the index needs every run
-        keys = {run.key for stem in stems for run in notebook_runs(stem, profile, data)}
-        runs = [run for run in runs if run.key in keys]
-    todo = [run for run in runs if not load_record(run, paths.results_dir(profile, data))]
+    whole = any(job.rule == "index" for job in progress.jobs.values())  # which needs every run
+    todo = _list_todo(list_runs(profile, data), [] if whole else stems, profile, data)
     total = 0.0
     for run, seconds in zip(todo, estimates.estimate_seconds(todo, data), strict=True):
         total += seconds
@@ -242,7 +257,10 @@ def _describe_failures(progress: Progress, results: Path) -> str:
     lines = []
     for job in map(progress.jobs.get, progress.failed):
         logs = [results / log for log in job.logs]
-        error = (job.notebook and notebook_error(logs[0])) or _last_line(logs[-1])
+        error = job.notebook and notebook_error(logs[0])
+        if not error and not (logs[-1].exists() and logs[-1].stat().st_size):  # the job itself had no say
+            error, logs = find_slurm_error(results, job.rule) or (None, logs)
+        error = error or _last_line(logs[-1])
         lines.append(f"{job.title}: {error} (see {logs[0]})")
     waiting = progress.total - len(progress.done) - len(progress.failed)
     summary = f"{len(progress.failed)} of {progress.total} jobs failed"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from safetensors.torch import save
 
 from m2s.data.imageset import ImageSet
@@ -20,7 +18,7 @@ from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE
 from m2s.data.tensors import TensorSet
 from m2s.errors import InputError, NotFound, is_first_process
-from m2s.paths import commit, data_label, read_json, whole_file
+from m2s.paths import commit, data_label, hold_lock, read_json, whole_file
 from m2s.runs.build import NORMALIZATIONS, Tensors, build_loss, build_network, build_tensors, load_train_set
 from m2s.runs.machine import describe_machine
 from m2s.runs.processes import agree, count_processes
@@ -62,22 +60,10 @@ def _hold(folder: Path) -> Iterator[None]:
         yield
         return
     path = folder.with_name(f".{folder.name}.lock")
-    lock = FileLock(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"run {folder.name} is at work in another process: waiting for it", file=sys.stderr, flush=True)
-            lock.acquire()
-    except OSError as error:
-        raise _unwritable(folder.parent, error) from error
-    try:
+    with hold_lock(path, f"run {folder.name} is at work in another process"):
         yield
-    finally:
         if (folder / RECORD).exists():
             path.unlink(missing_ok=True)
-        lock.release()
 
 
 def _unwritable(results: Path, error: OSError) -> InputError:

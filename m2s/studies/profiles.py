@@ -17,7 +17,7 @@ class Profile:
     all). ``ablation_tasks`` are the tasks that ablations are trained on (None: all that their table has). ``small``
     profiles train the rows that a study names for them, with its ``small`` settings; ``few`` means the networks that a
     class looks at, and no ablation. ``own_encoders`` gives rows the large encoders of their publications. ``batch``
-    runs share one process, since a short run takes no longer than starting Python.
+    runs share one process, since a short run takes no longer than starting Python. On a cluster, ``gpu`` asks for one.
 
     ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as LossNet, whose
     gradients are larger, 0.1 makes the network start late: a training of seconds ends in all background (notebook 03),
@@ -47,6 +47,7 @@ class Profile:
     seeds: tuple[int, ...] = (0,)
     threads: int = 1
     batch: int = 1
+    gpu: bool = False
 
 
 LGMSNET = Recipe(
@@ -100,7 +101,7 @@ PROFILES = {
         lgmsnet=replace(LGMSNET, epochs=100), lgmsnet_ablation=replace(LGMSNET, epochs=100),
         volumes=replace(VOLUMES, epochs=300),
         epochs={"lung": 100, "covid": 100, "breast": 100, "oct": 100},
-        lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1, seeds=(0, 1, 2), threads=8,
+        lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1, seeds=(0, 1, 2), threads=8, gpu=True,
     ),
     "paper": Profile(
         "the papers' own settings, for a GPU",
@@ -108,7 +109,7 @@ PROFILES = {
         volumes=replace(VOLUMES, epochs=5000, batch_size=1),
         epochs={"lung": 200, "covid": 200, "breast": 100, "oct": 100},
         encoder="res2net50d", lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1,
-        ablation_tasks=None, seeds=(0, 1, 2), threads=8, own_encoders=True,
+        ablation_tasks=None, seeds=(0, 1, 2), threads=8, own_encoders=True, gpu=True,
     ),
 }  # fmt: skip
 

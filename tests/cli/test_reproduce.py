@@ -1,14 +1,17 @@
 """The engine, end to end: the smallest profile on made-up images, every notebook, and one that fails on purpose."""
 
+import errno
 import json
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 import nbformat
 import pytest
@@ -193,12 +196,26 @@ def start(tmp_path):
         process.wait()
 
 
-def test_two_reproductions_do_not_share_a_folder(tmp_path, start):
+def test_a_second_reproduction_of_a_folder_waits_for_the_first(tmp_path, start, capsys):
     holder = start("hold")
     (tmp_path / reproduce.PIDS).write_text(f"{holder.pid} {os.getpid()}")
-    with pytest.raises(InputError, match=f"another reproduction .process {holder.pid}. is at work"):
-        reproduce._lock_results(tmp_path).__enter__()
+    busy = f"another reproduction (process {holder.pid}) is at work in {tmp_path}"
+    with pytest.raises(InputError, match=re.escape(f"{busy}: try again when it has ended")):
+        reproduce._lock_results(tmp_path, wait=False).__enter__()
     assert holder.poll() is None
+    Timer(1, holder.kill).start()  # a lock ends with its process
+    with reproduce._lock_results(tmp_path, wait=True):
+        assert holder.wait(10) == -signal.SIGKILL
+    assert capsys.readouterr().err == f"{busy}: waiting for it\n"
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with pytest.raises(InputError, match=r"has no locks, so that two processes could train the same run: mount it"):
+        paths.hold_lock(tmp_path / "x.lock", "busy").__enter__()
 
 
 def test_what_a_killed_reproduction_left_behind_is_ended(tmp_path, start):
@@ -206,7 +223,7 @@ def test_what_a_killed_reproduction_left_behind_is_ended(tmp_path, start):
     gone.wait()
     engine = start("work")
     (tmp_path / reproduce.PIDS).write_text(f"{gone.pid} {engine.pid}")
-    with reproduce._lock_results(tmp_path):
+    with reproduce._lock_results(tmp_path, wait=True):
         engine.wait(10)
         assert engine.stderr.read() == "asked to end\n"
         with pytest.raises(Timeout):
@@ -218,6 +235,6 @@ def test_a_process_that_took_the_number_of_a_left_over_one_goes_on(tmp_path, sta
     results = tmp_path / "results"
     results.mkdir()
     (results / reproduce.PIDS).write_text(f"{other.pid} {other.pid}")
-    with reproduce._lock_results(results):
+    with reproduce._lock_results(results, wait=True):
         assert other.poll() is None
     assert not (results / reproduce.PIDS).exists()
