@@ -1,15 +1,47 @@
 """LossNet: the distance of prediction and mask in the features of a fixed network (M2SNet paper, Section 3.2)."""
 
+import copy
+from itertools import pairwise
 from typing import Any
 
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from m2s.errors import InputError
 from m2s.losses import one_vs_rest
 from m2s.weights import create_timm
+
+
+def drop_unused_stages(network: Any) -> Any:
+    """``network`` without the stages behind its last feature, which timm's EfficientNets compute all the same."""
+    stages = [name.removeprefix("blocks.") for name in network.feature_info.module_name()]
+    if hasattr(network, "blocks") and all(stage.isdigit() for stage in stages):
+        network.blocks = network.blocks[: int(stages[-1]) + 1]
+    return network
+
+
+@torch.no_grad()
+def fold_norms(network: Any, side: int) -> Any:
+    """A frozen network with its BatchNorms folded into the convolutions before them: the same features up to rounding.
+
+    A network whose modules do not work in the order in which they stand is returned as it is: features of a random
+    image with ``side`` pixels a side tell.
+    """
+    folded = copy.deepcopy(network)
+    for parent in folded.modules():
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                if conv.out_channels != norm.num_features:
+                    return network
+                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm).requires_grad_(False))
+                behind: list[Any] = [norm.drop, norm.act] if hasattr(norm, "act") else []  # timm's has them in it
+                setattr(parent, norm_name, nn.Sequential(*behind))
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    pairs = zip(network(image), folded(image), strict=True)
+    return folded if all(torch.allclose(f, n, rtol=0, atol=1e-4 * n.abs().max().item()) for n, f in pairs) else network
 
 
 class LossNet(nn.Module):
@@ -49,7 +81,7 @@ class LossNet(nn.Module):
                 raise InputError(f"'{backbone}' has a fixed input size: give LossNet a 'resize', for instance 224")
             kwargs["img_size"] = resize
         network, self.weights_source = create_timm(backbone, pretrained, **kwargs)
-        self.network = network.requires_grad_(False).eval()
+        self.network = fold_norms(drop_unused_stages(network.requires_grad_(False).eval()), resize or 64)
         self.strides = tuple(network.feature_info.reduction())
         self.unit = 1.0
         # Weights of the first layer: up to about 1 after training on normalised input, 40 with pixel units folded in.
@@ -65,10 +97,11 @@ class LossNet(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The four feature maps of one-channel images (N, 1, H, W) in [0, 1], repeated to RGB and normalised."""
-        images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std  # (N, 1, H, W) → (N, 3, H, W)
         if self.resize is not None:
             images = F.interpolate(images, size=(self.resize, self.resize), mode="bilinear", align_corners=False)
-        return [feature / self.unit for feature in self.network(images)]  # (N, C_i, resize/stride_i, …) each
+        images = (images.expand(-1, 3, -1, -1) - self.mean) / self.std  # (N, 1, resize, resize) → (N, 3, …)
+        features = self.network(images)  # (N, C_i, resize/stride_i, …) each
+        return features if self.unit == 1 else [feature / self.unit for feature in features]
 
     def terms(self, probabilities: Tensor, mask: Tensor) -> list[Tensor]:
         """[l_f^1, …, l_f^4] (Eq. 6), scalars ≥ 0, from ``probabilities`` (N, C, H, W) and ``mask`` (N, 1, H, W).

@@ -6,7 +6,7 @@ is k×k×k there, and shapes written ``(N, C, H, W)`` are ``(N, C, D, H, W)``.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from operator import add
 from typing import Any
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2s.errors import InputError, unknown
+from m2s.gradients import SumOfDifferences, filter_symmetric
 
 WIRINGS = ("released", "paper")
 FILTERS = ("ones", "gaussian")
@@ -23,7 +24,6 @@ UNITS = ("subtraction", "addition")
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-CONVOLVE = {2: F.conv2d, 3: F.conv3d}
 LINEAR = {2: "bilinear", 3: "trilinear"}
 
 
@@ -72,6 +72,12 @@ def fixed_kernel(size: int, filter: str = "ones", dims: int = 2) -> Tensor:
     return kernel * (size / g.sum()) ** dims
 
 
+def full_precision(x: Tensor) -> AbstractContextManager:
+    """While open, autocast is off: half precision would lose differences of sums of hundreds of terms."""
+    device = x.device.type  # "meta", on which work is counted, has no autocast
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
 class ReleasedFilter(nn.Module):
     """One filter ``f_k`` as released: all-one ``C×C×k×k`` convolution, BatchNorm, ReLU; ``(N, C, H, W)`` → same.
 
@@ -87,30 +93,31 @@ class ReleasedFilter(nn.Module):
         self.register_buffer("kernel", fixed_kernel(size, filter, dims)[None, None], persistent=False)
         self.norm = BATCH_NORM[dims](channels)
 
+    def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``t (N, 1, H, W)``, ``scale (C)`` and ``shift (C)``: channel c of the output is relu(t · scale_c + shift_c).
+
+        ``x`` is ``(N, C, H, W)`` or its sum over the channels, ``(N, 1, H, W)``.
+        """
+        total = x.sum(1, keepdim=True)  # (N, C, H, W) → (N, 1, H, W)
+        total = filter_symmetric(total, self.kernel, self.training)
+        # BatchNorm is one scale and shift per channel: no need to repeat the map before it.
+        norm: Any = self.norm  # torch types its statistics as possibly None
+        if not self.training:
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            return total, scale, norm.bias - norm.running_mean * scale
+        mean, var = total.new_zeros(1), total.new_ones(1)  # of the batch, the same for every channel
+        total = F.batch_norm(total, mean, var, training=True, momentum=1.0, eps=norm.eps)
+        norm.num_batches_tracked += 1
+        # As BatchNorm does it: without a momentum, the statistics are the mean over all batches so far.
+        momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
+        norm.running_mean.lerp_(mean, momentum)
+        norm.running_var.lerp_(var, momentum)
+        return total, norm.weight, norm.bias
+
     def forward(self, x: Tensor) -> Tensor:
-        # Sums of hundreds of terms whose differences matter: half precision would lose them under autocast. (The device
-        # "meta", on which work is counted, has no autocast.)
-        device = x.device.type
-        with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
-            x = x.to(torch.promote_types(x.dtype, torch.float32))
-            dims = x.ndim - 2
-            total = x.sum(1, keepdim=True)  # (N, C, H, W) → (N, 1, H, W)
-            total = CONVOLVE[dims](total, self.kernel, padding=self.kernel.shape[-1] // 2)
-            # BatchNorm is one scale and shift per channel: no need to repeat the map before it.
-            norm: Any = self.norm  # torch types its statistics as possibly None
-            if self.training:
-                mean, var = total.new_zeros(1), total.new_ones(1)  # of the batch, the same for every channel
-                total = F.batch_norm(total, mean, var, training=True, momentum=1.0, eps=norm.eps)
-                norm.num_batches_tracked += 1
-                # As BatchNorm does it: without a momentum, the statistics are the mean over all batches so far.
-                momentum = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
-                norm.running_mean.lerp_(mean, momentum)
-                norm.running_var.lerp_(var, momentum)
-                scale, shift = norm.weight, norm.bias
-            else:
-                scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-                shift = norm.bias - norm.running_mean * scale
-            shift, scale = (v.view(-1, *[1] * dims) for v in (shift, scale))  # (C) → (C, 1, 1)
+        with full_precision(x):
+            total, scale, shift = self.normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
+            shift, scale = (v.view(-1, *[1] * (x.ndim - 2)) for v in (shift, scale))  # (C) → (C, 1, 1)
             return torch.addcmul(shift, total, scale).relu_()  # (N, 1, H, W) → (N, C, H, W)
 
 
@@ -129,7 +136,7 @@ class PaperFilter(nn.Module):
         self.register_buffer("kernel", kernel.clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return CONVOLVE[x.ndim - 2](x, self.kernel, padding=self.kernel.shape[-1] // 2, groups=x.shape[1])
+        return filter_symmetric(x, self.kernel, self.training)
 
 
 class MultiScaleDifference(nn.Module):
@@ -172,7 +179,26 @@ class MultiScaleDifference(nn.Module):
         deep = resize(deep, shallow.shape[2:])  # (N, C, h, w) → (N, C, H, W)
         if not self.subtract:
             return reduce(add, (f(deep) + f(shallow) for f in self.filters.values()))
+        kinds = {type(f) for f in self.filters.values()} - {nn.Identity}
+        if self.training and kinds == {ReleasedFilter}:
+            return self.subtract_in_training(deep, shallow)
+        if self.training and kinds == {PaperFilter}:  # linear: f_k(A) − f_k(B) = f_k(A − B)
+            difference = deep - shallow
+            return reduce(add, (f(difference).abs() for f in self.filters.values()))
         return reduce(add, ((f(deep) - f(shallow)).abs() for f in self.filters.values()))
+
+    def subtract_in_training(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """The same sum, of released filters, in fewer passes over the maps: ``(N, C, H, W)`` twice → same."""
+        with full_precision(shallow):
+            dtype = torch.promote_types(shallow.dtype, torch.float32)
+            deep, shallow = deep.to(dtype), shallow.to(dtype)
+            sums = deep.sum(1, keepdim=True), shallow.sum(1, keepdim=True)  # (N, C, H, W) → (N, 1, H, W)
+            inputs = []
+            for f in self.filters.values():
+                if isinstance(f, ReleasedFilter):
+                    (t_deep, scale, shift), (t_shallow, *_) = f.normalize(sums[0]), f.normalize(sums[1])
+                    inputs += [t_deep, t_shallow, scale, shift]
+            return SumOfDifferences.apply("1" in self.filters, deep, shallow, *inputs)
 
 
 class MultiScaleSubtractionUnit(nn.Sequential):

@@ -1,14 +1,16 @@
 """LossNet against the recorded figures of the released one, and what holds for every fixed network."""
 
+import copy
 import zlib
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 
 from m2s.errors import InputError
-from m2s.lossnet import LossNet
+from m2s.lossnet import LossNet, drop_unused_stages, fold_norms
 
 
 def recipe_vgg16() -> LossNet:
@@ -95,6 +97,41 @@ def test_classes_are_the_mean_of_one_against_the_rest(lite):
     binary = [lite.terms(probabilities[:, c : c + 1], mask == c) for c in range(3)]
     for together, *each in zip(lite.terms(probabilities, mask), *binary, strict=True):
         torch.testing.assert_close(together, torch.stack(each).mean())
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18", "vgg16_bn"])
+def test_folded_norms_and_dropped_stages_leave_the_features_as_they_are(backbone):
+    network = timm.create_model(backbone, features_only=True, out_indices=(0, 1, 2, 3)).eval().requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # statistics of no training would hide a mistake
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    image = torch.rand(2, 3, 64, 64)
+    wanted = network(image)
+    quick = fold_norms(drop_unused_stages(copy.deepcopy(network)), 64)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
+    for feature, expected in zip(quick(image), wanted, strict=True):
+        torch.testing.assert_close(feature, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
+def test_stages_behind_the_last_feature_are_dropped(lite):
+    assert len(lite.network.blocks) == 5 and lite.network.feature_info.module_name()[-1] == "blocks.4"
+
+
+def test_norms_are_not_folded_where_modules_work_in_another_order():
+    class Crossed(torch.nn.Module):
+        """The norm stands behind the convolution, and works before it."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = torch.nn.Conv2d(3, 3, 3), torch.nn.BatchNorm2d(3)
+            torch.nn.init.normal_(self.norm.running_mean)
+
+        def forward(self, x):
+            return [self.conv(self.norm(x))]
+
+    network = Crossed().eval()
+    assert fold_norms(network, 16) is network
 
 
 @pytest.mark.parametrize(
