@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from m2s.errors import InputError, unknown
+from m2s.errors import InputError, require_extra, unknown
 
 MODELS = {
     "m2snet": "m2s.m2snet:M2SNet",
@@ -38,6 +38,11 @@ MODELS = {
     "erdunet": "m2s.baselines.erdunet:ERDUnet",
     "hvmunet": "m2s.baselines.hvmunet:HVMUNet",
     "segmamba2d": "m2s.baselines.segmamba:SegMamba2D",
+    "universeg": "m2s.baselines.universeg:UniverSeg",
+    "spider": "m2s.baselines.spider:Spider",
+    "seggpt": "m2s.baselines.seggpt:SegGPT",
+    "sam2": "m2s.baselines.sam2:SAM2",
+    "medsam2": "m2s.baselines.sam2:MedSAM2",
     "lgmsnet": "m2s.lgmsnet:LGMSNet",
     "lgmsnet3d": "m2s.lgmsnet:lgmsnet3d",
     "m2snet3d": "m2s.m2snet:M2SNet3D",
@@ -50,6 +55,9 @@ MODELS = {
     "segmamba": "m2s.baselines.segmamba:segmamba",
 }
 """Name → ``"module:class or function"``, imported when a network of that name is made."""
+
+FOUNDATION = ("seggpt", "sam2", "medsam2")
+"""Those that need transformers, the extra ``foundation``."""
 
 
 def list_models() -> list[str]:
@@ -68,6 +76,8 @@ def create_model(name: str, encoder: str = "res2net50d", pretrained: bool = True
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
+    if name in FOUNDATION:
+        require_extra("foundation", "transformers")
     module, maker = MODELS[name].split(":")
     try:
         return getattr(import_module(module), maker)(

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2s.baselines.blocks import resize_corners
+from m2s.baselines.support import InContext
 from m2s.errors import InputError
 from m2s.units import check_size
 
@@ -12,6 +13,11 @@ from m2s.units import check_size
 def fold(layer: nn.Module, x: Tensor) -> Tensor:
     """A layer for images on each of S support entries: ``(N, S, C, H, W)`` → ``(N, S, C', H', W')``."""
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def make_grey(x: Tensor) -> Tensor:
+    """RGB ``(…, 3, H, W)`` → luma ``(…, 1, H, W)``."""
+    return (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(-3, keepdim=True)
 
 
 class Conv(nn.Sequential):
@@ -48,21 +54,31 @@ class CrossBlock(nn.Module):
         return self.query(pairs.mean(1)), fold(self.support, pairs)
 
 
-class UniverSeg(nn.Module):
+class UniverSeg(InContext):
     """UniverSeg (Butoi et al., "UniverSeg: universal medical image segmentation", ICCV 2023): a U of cross blocks.
 
     It segments what the masks of a support set show, in images of a task that it need not be trained on. 1,182,785
     parameters, of which 36,928 have no effect: those of the last block's convolution for the support.
 
+    Departs: the publication trains on many tasks at once, with soft Dice and Adam, and its examples are of another
+    task in each step; here the examples are of the tasks that the network is trained on, and the loss is the run's.
+    Its weights are not read. Images are made grey, in [0, 1], as it has them.
+
     Args:
+        encoder, pretrained: not used; the network has no pretrained encoder.
         width: channels of every block; the paper has 64.
         levels: blocks in the encoder, with a max-pool between each two; the paper has 4.
+        support: examples of each task; the paper has 64 at most.
     """
 
-    def __init__(self, width: int = 64, levels: int = 4):
+    def __init__(
+        self, encoder: str = "", pretrained: bool = False, num_classes: int = 1, width: int = 64, levels: int = 4,
+        support: int = 64,
+    ):  # fmt: skip
         if width < 1 or levels < 1:
             raise InputError(f"width={width}, levels={levels}: give 1 or more of each")
-        super().__init__()
+        super().__init__(None, num_classes, support)
+        self.mean, self.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         self.encode = nn.ModuleList([CrossBlock(1, 2, width)])
         self.encode.extend(CrossBlock(width, width, width) for _ in range(levels - 1))
         self.decode = nn.ModuleList(CrossBlock(2 * width, 2 * width, width) for _ in range(levels - 1))
@@ -70,26 +86,13 @@ class UniverSeg(nn.Module):
         nn.init.kaiming_normal_(self.head.weight, nonlinearity="linear")
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
-        """Logits ``(N, 1, H, W)`` of the query.
+    def segment(self, x: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+        """Logits ``(N, 1, H, W)``; the order of the examples has no effect.
 
-        Args:
-            query: grey images ``(N, 1, H, W)`` in [0, 1]. The paper has sides of 128 pixels; no side may be smaller
-                than the deepest block's stride.
-            images, masks: the support set, ``(N, S, 1, H, W)`` each, or ``(1, S, 1, H, W)`` for one that all share. The
-                order of its entries has no effect.
-
-        Raises:
-            InputError: the support is empty or does not fit the query.
+        The paper has sides of 128 pixels; none may be smaller than the deepest block's stride.
         """
-        check_size(query, 2 ** (len(self.encode) - 1))
-        fits = images.ndim == 5 and images.shape[0] in (1, len(query)) and images.shape[2:] == query.shape[1:]
-        if not fits or images.shape != masks.shape or images.shape[1] == 0:
-            raise InputError(
-                f"support of images {tuple(images.shape)} and masks {tuple(masks.shape)} for a query "
-                f"{tuple(query.shape)}: give (N, S, 1, H, W) each, N being the query's or 1 and S at least 1"
-            )
-        support, skips = torch.cat([images, masks], 2), []
+        check_size(x, 2 ** (len(self.encode) - 1))
+        query, support, skips = make_grey(x), torch.cat([make_grey(images), masks], 2), []
         for i, block in enumerate(self.encode):
             if i:
                 query, support = F.max_pool2d(query, 2), fold(nn.MaxPool2d(2), support)

@@ -133,11 +133,11 @@ def train_listed(args: argparse.Namespace) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """Segment images with a trained network."""
-    from m2s.runs.models import load_network
+    from m2s.runs.models import choose_task, load_network
     from m2s.runs.segment import list_inputs, segment_files
 
     list_inputs(args.images)  # a wrong path comes before a wrong network
-    network = load_network(args.network)
+    network = choose_task(load_network(args.network), args.task)
     for target, content in segment_files(network, args.images, args.out, args.size, args.threshold, args.overlay):
         write_file(target, content)
         tqdm.write(str(target))
@@ -147,13 +147,13 @@ def export(args: argparse.Namespace) -> None:
     """Write a trained network as an ONNX file, and a card beside it."""
     from m2s.paths import check_outputs
     from m2s.runs.export import export_onnx
-    from m2s.runs.models import load_network
+    from m2s.runs.models import choose_task, load_network
 
     if args.out.suffix != ".onnx":
         raise InputError(f"--out {args.out}: give a name that ends in .onnx")
     card = args.out.with_suffix(".md")
     check_outputs([args.out, card])
-    content, description = export_onnx(load_network(args.network), Path(args.network).name)
+    content, description = export_onnx(choose_task(load_network(args.network), args.task), Path(args.network).name)
     for target, written in ((args.out, content), (card, description.replace("FILE.onnx", args.out.name).encode())):
         write_file(target, written)
         print(target)
@@ -176,10 +176,11 @@ def evaluate(args: argparse.Namespace) -> None:
         check_outputs([args.json], [path for path in files if path.suffix.lower() in EXTENSIONS], is_own)
     with TemporaryDirectory() as maps:
         if args.images:
-            from m2s.runs.models import load_network
+            from m2s.runs.models import choose_task, load_network
             from m2s.runs.segment import segment_files
 
-            for target, content in segment_files(load_network(args.network), [args.images], Path(maps)):
+            network = choose_task(load_network(args.network), args.task)
+            for target, content in segment_files(network, [args.images], Path(maps)):
                 write_file(target, content)
         table = evaluate_folders(args.pred or Path(maps), args.gt, args.convention, args.partial)
     print(report(table))

@@ -37,6 +37,10 @@ def build_parser() -> Parser:
         help = "'sample' (default: real images on board, else made-up ones), 'phantom' (made-up) or a folder"
         add("--data", default="sample", type=parse_data, help=help)
 
+    def add_task(add: Callable) -> None:
+        help = "of a network with a support set for several tasks, such as 'lung CT': the one whose examples it gets"
+        add("--task", metavar="NAME", help=help)
+
     add = command("doctor", "what is installed and found here, and what each profile will take", "--data ~/polyps")
     add("--data", type=parse_data, help="a folder of data sets (default: the variable M2S_DATA)")
 
@@ -84,6 +88,7 @@ def build_parser() -> Parser:
     add("--out", type=parse_path, required=True, metavar="DIR", help="where the grey PNGs go, at each image's own size")
     help = f"a network of weights/ (default: {DEFAULT_NETWORK}), a run (its name, key or folder), or an ONNX file"
     add("--network", default=DEFAULT_NETWORK, metavar="NAME|RUN", help=help)
+    add_task(add)
     add("--size", type=parse_positive, help="side of the network's input in pixels (default: as trained)")
     help = "write 255 where the probability is above T and 0 elsewhere, instead of the probabilities"
     add("--threshold", type=parse_share, metavar="T", help=help)
@@ -91,6 +96,7 @@ def build_parser() -> Parser:
 
     add = command("export", "write a trained network as an ONNX file", "m2snet-polyps --out m2snet.onnx")
     add("network", metavar="NAME|RUN", help="a network of weights/, or a run: its name (m2s runs), key or folder")
+    add_task(add)
     add(
         "--out", type=parse_path, required=True, metavar="FILE.onnx", help="the file; a card (.md) is written beside it"
     )
@@ -100,6 +106,7 @@ def build_parser() -> Parser:
     add("--pred", type=parse_path, metavar="DIR", help="grey prediction maps, 255 for probability 1")
     add("--images", type=parse_path, metavar="DIR", help="in place of --pred: images that the network segments first")
     add("--network", default=DEFAULT_NETWORK, metavar="NAME|RUN", help="for --images: as in m2s predict")
+    add_task(add)
     add("--gt", type=parse_path, required=True, metavar="DIR", help="the masks, paired with the maps by name")
     add("--convention", default="released", help="released (default), pranet, lgmsnet or monai")
     add("--partial", action="store_true", help="score only the images that have both a map and a mask")

@@ -47,6 +47,7 @@ class ImageSet:
     items: tuple[Item, ...]
     entry: DataSet | None = field(default=None, repr=False, compare=False)
     """What the catalogue says about the set; of a user's own images their description; None of joined sets."""
+    joined: tuple["ImageSet", ...] = field(default=(), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -59,13 +60,19 @@ class ImageSet:
     def names(self) -> tuple[str, ...]:
         return tuple(item.name for item in self.items)
 
+    @property
+    def parts(self) -> tuple["ImageSet", ...]:
+        """The sets that it was joined from, or itself."""
+        return self.joined or (self,)
+
     def __add__(self, other: "ImageSet") -> "ImageSet":
         if self.made_up != other.made_up:
             raise InputError(f"cannot join made-up with real images ({self.name} and {other.name})")
         name, title = f"{self.name}+{other.name}", f"{self.title} and {other.title}"
         split = self.split if self.split == other.split else f"{self.split}+{other.split}"
         source, fingerprint = f"{self.source}; {other.source}", short_hash(self.fingerprint, other.fingerprint)
-        return ImageSet(name, title, split, source, self.made_up, fingerprint, self.items + other.items)
+        items, joined = self.items + other.items, self.parts + other.parts
+        return ImageSet(name, title, split, source, self.made_up, fingerprint, items, joined=joined)
 
 
 def short_hash(*parts: object) -> str:

@@ -7,6 +7,7 @@ from torch import nn
 
 from m2s.data.clips import ClipSet
 from m2s.data.crops import CropSet
+from m2s.data.episodes import EpisodeSet
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.tensors import TensorSet
@@ -45,18 +46,24 @@ def load_train_set(run: Run, root: str) -> ImageSet:
     return reduce(add, (load_images(*split_of(n, "train"), root, run.train_limit) for n in run.train_sets))
 
 
-Tensors = dict[tuple, TensorSet | CropSet | ClipSet]
+TrainTensors = TensorSet | CropSet | ClipSet | EpisodeSet
+Tensors = dict[tuple, TrainTensors]
 """The training tensors that were made last, by what they were made from: runs in one process often share them."""
 
 
-def build_tensors(run: Run, train_set: ImageSet, kept: Tensors) -> TensorSet | CropSet | ClipSet:
-    """The training images of a run at its size, clips or crops of volumes: those in ``kept``, or new ones."""
+def build_tensors(run: Run, train_set: ImageSet, kept: Tensors, support: int = 0) -> TrainTensors:
+    """The training images of a run at its size, clips or crops of volumes: those in ``kept``, or new ones.
+
+    With ``support`` each image comes with so many examples (:class:`m2s.data.episodes.EpisodeSet`).
+    """
     size, augment, seed = run.recipe.size, run.recipe.augment, run.recipe.seed
-    made_from = (train_set.fingerprint, run.volumetric, run.clip, size, augment, seed)
+    made_from = (train_set.fingerprint, run.volumetric, run.clip, support, size, augment, seed)
     if made_from not in kept:
         kept.clear()
         if run.volumetric:
             kept[made_from] = CropSet(train_set, size, seed)
+        elif support:
+            kept[made_from] = EpisodeSet(train_set, support, size, augment, seed)
         elif run.clip > 1:
             kept[made_from] = ClipSet(train_set, run.clip, size, augment, seed)
         else:

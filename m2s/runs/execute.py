@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save
 
+from m2s.baselines.support import InContext
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.sets import CATALOGUE
@@ -103,6 +104,8 @@ def _publish(
     torch.set_num_threads(run.threads)
     model = build_network(run, pretrained=False)
     model.load_state_dict(read_state_dict(partial / MODEL))
+    if isinstance(model, InContext):
+        model.tasks = tuple(training["support"])
 
     start = time.perf_counter()
     tables = [score_set(model, test_set, run.recipe.size, run.clip) for test_set in test_sets]
@@ -140,7 +143,11 @@ def train_run(
         torch.manual_seed(run.recipe.seed)
         model, loss = build_network(run), build_loss(run)
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = build_tensors(run, train_set, {} if kept is None else kept)
+        in_context = isinstance(model, InContext)
+        tensors = build_tensors(run, train_set, {} if kept is None else kept, model.drawn if in_context else 0)
+        if in_context:
+            images, masks, support = tensors.choose_bank(model.support)
+            model.set_support(images, masks, tuple(support))
         train(model, loss, tensors, run.recipe, folder, watched, NORMALIZATIONS[run.normalisation])
         if not is_first_process():
             return {}
@@ -151,7 +158,11 @@ def train_run(
             "lossnet_weights": loss.lossnet.weights_source if run.lossnet else None,
             "data": _describe(train_set),
             "machine": describe_machine(),
-        } | ({"processes": count_processes()} if count_processes() > 1 else {})
+        }
+        if count_processes() > 1:
+            training["processes"] = count_processes()
+        if in_context:
+            training["support"] = support
         state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         with whole_file(folder / MODEL) as temporary:
             temporary.write_bytes(save(state))

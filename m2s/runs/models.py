@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from m2s.baselines.support import InContext
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, unknown
 from m2s.pretrained import CONFIG, list_pretrained, load_pretrained
@@ -34,6 +35,23 @@ def load_network(name: str | Path) -> nn.Module:
         raise unknown("network", name, [*list_pretrained(), *list_runs_by_name()]) from None
 
 
+def choose_task(network: nn.Module, task: str | None) -> nn.Module:
+    """The network with the examples of one of its tasks; only one with a support set for several has a choice.
+
+    Raises:
+        InputError: there is a choice and no task is given, or there is no such task.
+    """
+    tasks = getattr(network, "tasks", ())
+    if task is not None:
+        if task not in tasks:
+            raise unknown("task of this network", task, tasks)
+        return network.for_task(task)
+    if len(tasks) > 1:
+        known = " or ".join(f'"{one}"' for one in tasks)
+        raise InputError(f"this network was trained for several tasks: choose one by --task {known}")
+    return network
+
+
 def load_model(path: str | Path) -> tuple[nn.Module, int]:
     """The trained network of a run, in evaluation mode, and the image size it was trained at (also its ``size``).
 
@@ -43,7 +61,8 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     folder = Path(path) if Path(path).is_dir() else Path(path).parent  # an encoder's name may hold a dot
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise InputError(f"{folder} is not a finished run with a checkpoint: expected {RECORD} and {MODEL} in it")
-    settings = read_record(folder)["settings"]
+    record = read_record(folder)
+    settings = record["settings"]
     options, classes = dict(settings["options"]), settings.get("num_classes", 1)
     model = create_model(settings["model"], settings["encoder"], False, classes, **options)
     try:
@@ -51,6 +70,8 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / MODEL} does not fit the network of {RECORD} beside it: {reason}") from error
+    if isinstance(model, InContext):
+        model.tasks = tuple(record["support"])
     model.size = settings["recipe"]["size"]
     if settings["data"] == "own":
         model.classes = tuple(settings["classes"])

@@ -1,5 +1,6 @@
 """The list of runs behind all published tables, for the engine, the notebooks and the command line."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from m2s import weights
@@ -10,6 +11,7 @@ from m2s.paths import data_label
 from m2s.studies import STUDIES
 from m2s.studies.profiles import find_profile
 from m2s.studies.run import Run, split_of
+from m2s.zoo import FOUNDATION
 
 
 def find_lack(run: Run, data: str) -> str:
@@ -20,6 +22,8 @@ def find_lack(run: Run, data: str) -> str:
                 load_images(name, split, data)
             except NotFound:
                 return f"not run: {CATALOGUE[name].title} not found in the data folder"
+    if run.model in FOUNDATION and find_spec("transformers") is None:
+        return "not run: transformers is not installed (the extra foundation)"
     networks = [run.encoder] * run.pretrained + [run.lossnet] * bool(run.lossnet and run.lossnet_pretrained)
     for name in networks:
         if not weights.available(name):
@@ -51,7 +55,14 @@ def list_runs(profile: str, data: str) -> list[Run]:
     lacks: dict[tuple, str] = {}  # what many runs lack together is looked for once
     possible = []
     for run in by_key.values():
-        needs = (run.train_sets, run.encoder, run.pretrained, run.lossnet, run.lossnet_pretrained)
+        needs = (
+            run.train_sets,
+            run.model in FOUNDATION,
+            run.encoder,
+            run.pretrained,
+            run.lossnet,
+            run.lossnet_pretrained,
+        )
         if needs not in lacks:
             lacks[needs] = find_lack(run, data)
         if not lacks[needs]:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m2s.baselines.support import InContext
 from m2s.data.tensors import normalize
 from m2s.errors import InputError
 
@@ -37,6 +38,8 @@ def _predict_frames(
     model: nn.Module, frames: Sequence[np.ndarray], size: int, forward: Callable[[Tensor], Tensor] | None = None
 ) -> list[np.ndarray]:
     """Probabilities of each frame at its own size; ``forward`` maps frames ``(T, 3, size, size)`` to logits."""
+    if isinstance(model, InContext):
+        model.check_support()
     device, seen = next(model.parameters()).device, []
     for frame in frames:
         x = torch.from_numpy(np.array(frame)).permute(2, 0, 1)[None].to(device).float() / 255

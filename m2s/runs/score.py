@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from m2s.baselines.support import InContext
 from m2s.data import imageset
 from m2s.data.clips import list_clips
 from m2s.data.crops import prepare_volume
@@ -24,6 +25,8 @@ def score_set(model: nn.Module, test_set: imageset.ImageSet, size: int, clip: in
     """
     model.eval().to(pick_device())
     entry = test_set.entry
+    if isinstance(model, InContext):
+        model = model.for_task(entry.modality)
     classes, rows = entry.classes, []
     if entry.volumetric:
         for index in range(len(test_set)):

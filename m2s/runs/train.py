@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from m2s.data.clips import ClipSet
 from m2s.data.crops import CropSet
+from m2s.data.episodes import EpisodeSet
 from m2s.data.tensors import TensorSet, normalize
 from m2s.errors import RunError, is_first_process, unknown
 from m2s.paths import whole_file
@@ -64,6 +65,14 @@ def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tens
     return images, F.interpolate(masks, (size, size), mode="nearest")
 
 
+def prepare_examples(support: list[Tensor], mean: Tensor, std: Tensor) -> list[Tensor]:
+    """The examples of an :class:`m2s.data.episodes.EpisodeSet` and their masks, if any, as a network takes them."""
+    if not support:
+        return []
+    images, masks = (part.to(mean.device, non_blocking=True) for part in support)
+    return [normalize(images, mean, std), masks.float()]
+
+
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer, with one learning rate for ``model.encoder``, another for the rest."""
     encoder = list(model.encoder.parameters())
@@ -80,7 +89,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def train(
     model: nn.Module,
     loss: nn.Module,
-    train_set: TensorSet | CropSet | ClipSet,
+    train_set: TensorSet | CropSet | ClipSet | EpisodeSet,
     recipe: Recipe,
     folder: Path,
     watched: TensorSet | None = None,
@@ -138,7 +147,7 @@ def train(
         torch.manual_seed(epoch_seed(recipe.seed, epoch) + share.rank)  # of what the network leaves out at random
         train_set.set_epoch(epoch)
         model.train()
-        for step, (images, masks) in enumerate(loader):
+        for step, (images, masks, *support) in enumerate(loader):
             for group in optimizer.param_groups:
                 group["lr"] = rate(recipe, epoch, step, steps) * group["peak"]
             images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True).float()
@@ -151,8 +160,11 @@ def train(
             images, masks = resize_batch(images, masks, size)
             images = images.contiguous(memory_format=layout)
             # In float32 on a GPU too: bfloat16 made a step no faster, and turned the gradient (results/bench).
+            examples = prepare_examples(support, mean, std)
             with share_statistics():
-                outputs = shared(images.unflatten(0, (-1, frames))).flatten(0, 1) if clips else shared(images)
+                outputs = (
+                    shared(images.unflatten(0, (-1, frames))).flatten(0, 1) if clips else shared(images, *examples)
+                )
                 parts = {name: weight * part for name, part in loss.parts(outputs, masks).items()}
             total = sum(parts.values())
             optimizer.zero_grad()

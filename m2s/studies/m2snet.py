@@ -32,6 +32,14 @@ def _backbone(encoder: str, relative: str) -> Row:
     return replace(M2SNET.but(encoder=encoder), below_paper=M2SNET.but(encoder=relative))
 
 
+def _foundation(model: str, weights: str, size: int) -> Row:
+    """A network of transformers, trained on from its weights; below the paper's size a small one with random ones."""
+    recipe = {"optimizer": "adamw", "multiscale": False, "batch_size": 4}
+    small = replace(_from_scratch(model, small=True), recipe=recipe | {"lr": 1e-3, "encoder_lr": 1e-3})
+    paper = recipe | {"size": size, "lr": 1e-4, "encoder_lr": 1e-4}
+    return replace(_baseline(model, weights), recipe=paper, below_paper=small)
+
+
 def _videos_in_clips(run: Run) -> Run:
     """On videos, four clips of five frames a step, as PNS-Net's paper; other images each by itself."""
     if run.train_sets != TASKS["videos"].train_sets:
@@ -63,6 +71,15 @@ NETWORKS: dict[str, Row | NotRun] = {
 def _rows(*names: str) -> dict[str, Row | NotRun]:
     return {name: NETWORKS[name] for name in names}
 
+
+# UniverSeg has no norms that would bear the rates of the others. The image size is its publication's.
+_ADAM = {"optimizer": "adamw", "multiscale": False, "batch_size": 4}
+UNIVERSEG = replace(
+    _from_scratch("universeg"), recipe=_ADAM | {"size": 128, "lr": 1e-4, "encoder_lr": 1e-4},
+    below_paper=replace(
+        _from_scratch("universeg", width=16, support=4), recipe=_ADAM | {"size": 96, "lr": 1e-3, "encoder_lr": 1e-3}
+    ),
+)  # fmt: skip
 
 GENERAL = ("U-Net", "U-Net++", "Attention U-Net", "UTNet", "TransUNet")
 OTHER_FRAMEWORK = published_only("trained by nnU-Net, an extra of this project (notebook 26)")
@@ -124,7 +141,16 @@ COMPARISONS = {
         rows={
             # How a 3-D network is run on images the paper does not say: here rows stand in for slices.
             "SegMamba": _from_scratch("segmamba2d"), "H-vmunet": _from_scratch("hvmunet"),
-            **dict.fromkeys(("UniverSeg", "SegGPT", "MaskSAM", "SAM 2", "MedSAM-2", "Spider"), NOT_BUILT),
+            "UniverSeg": UNIVERSEG,
+            "SegGPT": _foundation("seggpt", "seggpt-vit-large", 448), "MaskSAM": NOT_BUILT,
+            # With which prompts the paper does not say: here SAM 2 gets a box around the whole image, MedSAM-2 none.
+            "SAM 2": _foundation("sam2", "sam2.1-hiera-large", 1024),
+            "MedSAM-2": _foundation("medsam2", "sam2.1-hiera-large", 1024),
+            # The paper does not say how its own network's examples were chosen; here they are drawn at random.
+            "Spider": replace(
+                _baseline("spider", "convnextv2_base"),
+                below_paper=_baseline("spider").but(options=(("support", 8),)),
+            ),
             "M2SNet": replace(M2SNET.but(encoder="convnext_base"), below_paper=M2SNET),
         },
         small_rows=("M2SNet",),

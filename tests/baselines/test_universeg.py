@@ -38,25 +38,28 @@ def test_a_cross_block_sees_the_query_beside_each_entry():
 
 
 @pytest.mark.parametrize("size", [(8, 8), (33, 47), (32, 64)])
-def test_logits_have_the_size_of_the_query(size):
-    model = UniverSeg(width=4)
+def test_logits_have_the_size_of_the_image(size):
+    model = UniverSeg(width=4, support=2)
     with torch.no_grad():
-        assert model(torch.rand(2, 1, *size), *torch.rand(2, 2, 3, 1, *size)).shape == (2, 1, *size)
+        assert model(torch.rand(2, 3, *size)).shape == (2, 1, *size)
+        assert model(torch.rand(2, 3, *size), torch.rand(2, 5, 3, 9, 9), torch.ones(2, 5, 1, 9, 9)).shape[2:] == size
 
 
 def test_a_support_may_be_shared_and_has_no_order():
-    model, query, (images, masks) = UniverSeg(width=4), torch.rand(2, 1, 16, 16), torch.rand(2, 1, 5, 1, 16, 16)
+    model, x, images = UniverSeg(width=4), torch.rand(2, 3, 16, 16), torch.rand(1, 5, 3, 16, 16)
+    masks = torch.rand(1, 5, 1, 16, 16)
     with torch.no_grad():
-        logits = model(query, images, masks)
+        logits = model(x, images, masks)
         order = [3, 1, 4, 0, 2]
-        torch.testing.assert_close(model(query, images[:, order], masks[:, order]), logits, rtol=1e-4, atol=1e-5)
-        repeated = (x.expand(2, -1, -1, -1, -1) for x in (images, masks))
-        torch.testing.assert_close(model(query, *repeated), logits, rtol=1e-4, atol=1e-5)
-        assert not torch.allclose(model(query, images, 1 - masks), logits, rtol=0.01)
+        torch.testing.assert_close(model(x, images[:, order], masks[:, order]), logits, rtol=1e-4, atol=1e-5)
+        repeated = (part.expand(2, -1, -1, -1, -1) for part in (images, masks))
+        torch.testing.assert_close(model(x, *repeated), logits, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(model(x, images, 1 - masks), logits, rtol=0.01)
 
 
 def test_learns_and_every_weight_but_the_last_for_the_support_takes_part():
     model, (images, masks) = UniverSeg(width=8), make_task()
+    images = images.repeat(1, 3, 1, 1)
     optimizer, losses = torch.optim.Adam(model.parameters(), lr=0.01), []
     while len(losses) < 20 and (not losses or losses[-1] > losses[0] / 2):
         logits = model(images, images[None, :3], masks[None, :3])
@@ -69,19 +72,10 @@ def test_learns_and_every_weight_but_the_last_for_the_support_takes_part():
     assert unused == ["decode.2.support.0.weight", "decode.2.support.0.bias"]
 
 
-@pytest.mark.parametrize(
-    ("images", "masks"),
-    [((2, 0, 1, 16, 16), None), ((3, 4, 1, 16, 16), None), ((2, 4, 3, 16, 16), None), ((2, 4, 1, 16, 16), (2, 3))],
-    ids=["empty", "another number", "colors", "masks missing"],
-)
-def test_a_support_that_does_not_fit(images, masks):
-    masks = images if masks is None else (*masks, *images[2:])
-    with pytest.raises(InputError, match=r"give \(N, S, 1, H, W\) each"):
-        UniverSeg(width=4)(torch.rand(2, 1, 16, 16), torch.rand(images), torch.rand(masks))
-
-
 def test_options_out_of_range():
     with pytest.raises(InputError, match="give 1 or more"):
         UniverSeg(width=0)
+    with pytest.raises(InputError, match="segments one"):
+        UniverSeg(num_classes=3)
     with pytest.raises(InputError, match="at least 8×8"):
-        UniverSeg(width=4)(torch.rand(1, 1, 7, 16), *torch.rand(2, 1, 1, 1, 7, 16))
+        UniverSeg(width=4, support=1)(torch.rand(1, 3, 7, 16))
