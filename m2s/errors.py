@@ -55,6 +55,8 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> InputError:
 def unreadable(path: Path, error: Exception) -> InputError:
     """The error for a file that a decoder could not read, with the first line of what it says."""
     reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, UnicodeError):
+        return InputError(f"cannot read {path}: this is no text in UTF-8; save it as such")
     if isinstance(error, OSError) and error.errno:  # no such file, a folder, no permission: nothing to fetch
         return InputError(f"cannot read {path}: {reason}")
     if isinstance(error, MemoryError) or type(error).__name__ == "DecompressionBombError":

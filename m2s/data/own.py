@@ -17,7 +17,7 @@ from m2s.data.load import fingerprint_files
 from m2s.data.sets import CATALOGUE
 from m2s.data.sets.entry import DataSet
 from m2s.data.threads import map_in_threads
-from m2s.errors import InputError, some, unreadable
+from m2s.errors import InputError, some, told_where, unreadable
 
 CLASSES = "classes.txt"
 FEWEST = 4
@@ -61,10 +61,11 @@ def load_own_images(
         train, test = _divide(pairs, held_out)
     if len(train) + len(test) < FEWEST:
         raise InputError(f"{images} holds {len(pairs)} images: a training needs at least {FEWEST}")
-    both = [
-        ImageSet(name, name, split, "a user's own images", False, fingerprint_files(name, part), tuple(part), entry)
-        for split, part in (("train", train), ("test", test))
-    ]
+    with told_where(images):  # a link that leads nowhere
+        both = [
+            ImageSet(name, name, split, "a user's own images", False, fingerprint_files(name, part), tuple(part), entry)
+            for split, part in (("train", train), ("test", test))
+        ]
     for image_set in both:
         _check(image_set)
     return both[0], both[1]

@@ -16,7 +16,7 @@ from m2s.data.disk import nifti
 from m2s.data.disk.dicom import is_dicom
 from m2s.data.disk.folders import is_visible
 from m2s.data.disk.images import EXTENSIONS, encode_png, read_image
-from m2s.errors import InputError
+from m2s.errors import InputError, told_where
 from m2s.paths import check_outputs
 from m2s.runs.models import pick_device
 from m2s.runs.predict import predict, predict_volume
@@ -34,7 +34,8 @@ def list_inputs(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [one for one in sorted(path.iterdir()) if one.is_file() and is_visible(one)]
+            with told_where(path):
+                inside = [one for one in sorted(path.iterdir()) if one.is_file() and is_visible(one)]
             found = [one for one in inside if _has_extension(one, EXTENSIONS + nifti.EXTENSIONS) or is_dicom(one)]
             if not found:
                 raise InputError(f"no images in {path}: expected files such as a.png, a.jpg, a.dcm or a.nii.gz")

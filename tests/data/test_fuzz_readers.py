@@ -10,6 +10,7 @@ from PIL import Image
 
 from m2s.data.disk.images import find_foreground, read_image
 from m2s.data.disk.pictures import read_picture
+from m2s.errors import InputError
 
 # The upright place (row, column) of the stored pixel (r, c) of an H×W picture, by the tag, as TIFF's standard says it:
 # 1 the first row is the top and the first column the left side, 2 top and right, 3 bottom and right, …
@@ -115,3 +116,35 @@ def test_an_image_is_read_as_it_stands(data):
     image = read_image(write(mode, mask, levels, orientation, data.draw(st.sampled_from(["PNG", "TIFF"])), 7))
     expected = turn_by_place(np.where(mask, *(levels[::-1] if mode == "L" else (255, 0))), orientation)
     assert image.dtype == np.uint8 and np.array_equal(image, np.stack([expected] * 3, -1))
+
+
+def test_a_file_with_changed_bytes_is_read_or_refused():
+    """400 damaged files of each kind, the same at every call: any other error would be a traceback."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (20, 30, 3), np.uint8)
+    image, grey = Image.fromarray(pixels), pixels[..., 0]
+    whole: dict[str, bytes] = {}
+    for kind, options in (("PNG", {}), ("JPEG", {}), ("BMP", {}), ("GIF", {}), ("TIFF", {"compression": "tiff_lzw"})):
+        stream = io.BytesIO()
+        image.save(stream, kind, **options)
+        whole[kind] = stream.getvalue()
+    for kind in ("uint16", "float16", "float64", "int8"):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, grey.astype(kind))
+        whole[kind] = stream.getvalue()
+    for kind, content in whole.items():
+        refused = 0
+        for _ in range(400):
+            changed = bytearray(content)
+            for place in rng.integers(0, min(len(content), 400), rng.integers(1, 5)):
+                changed[place] = rng.integers(0, 256)
+            file = io.BytesIO(bytes(changed[: rng.integers(1, len(changed))] if rng.random() < 0.2 else changed))
+            file.name = f"{kind}.tif"
+            try:
+                picture = read_picture(file)
+                assert picture.values.size and picture.values.dtype.kind in "iuf"
+            except InputError as error:
+                assert file.name in str(error) and "\n" not in str(error)
+                refused += 1
+        assert refused > 40, kind
+        assert refused == 400 if kind == "PNG" else refused < 400, kind  # PNG has check sums

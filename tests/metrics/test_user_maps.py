@@ -106,3 +106,21 @@ def test_stretched_maps_are_told_with_their_number(folders, capsys):
     for convention, told in (("released", True), ("pranet", True), ("lgmsnet", False), ("monai", False)):
         assert main(["evaluate", "--pred", str(folders[0]), "--gt", str(folders[1]), "--convention", convention]) == 0
         assert ("1 of 3 maps are above 0.5 nowhere; they were stretched" in capsys.readouterr().out) == told
+
+
+def test_a_map_that_lies_in_the_transparency_is_refused(folders):
+    """Its colour is white everywhere; transparency that says nothing is dropped."""
+    Image.fromarray(np.dstack([np.full_like(LESION, 255), LESION * 255])).save(folders[0] / "a.png")
+    assert refusal(folders) == (
+        f"{folders[0] / 'a.png'} is transparent in part: write a prediction map in grey, 255 for probability 1"
+    )
+    Image.fromarray(np.dstack([LESION * 255, np.zeros_like(LESION)])).save(folders[0] / "a.png")
+    assert summary(evaluate_folders(*folders, "lgmsnet"))["Dice"] == 1
+
+
+@pytest.mark.parametrize("kind", ["uint16", "int8", "int32"])
+def test_whole_numbers_of_other_kinds_are_refused(folders, kind):
+    tifffile.imwrite(folders[0] / "a.tif", LESION.astype(kind))
+    assert refusal(folders) == (
+        f"{folders[0] / 'a.tif'} holds {kind} values: write predictions as 8-bit grey, 255 for probability 1"
+    )

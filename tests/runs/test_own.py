@@ -186,3 +186,17 @@ def test_masks_that_are_all_empty_are_refused(own):
         Image.new("L", (50, 40)).save(path)
     with pytest.raises(InputError, match="no mask of the 8 images to train on shows foreground"):
         load_own_images(own / "photos", own / "masks", "mine")
+
+
+def test_a_link_that_leads_nowhere_and_a_text_of_another_kind_are_named(own):
+    image = own / "photos" / "case 0.png"
+    image.unlink()
+    image.symlink_to("nowhere.png")
+    with pytest.raises(InputError) as caught:
+        load_own_images(own / "photos", own / "masks", "mine")
+    assert str(caught.value) == f"cannot read {image}: No such file or directory"
+    classes = own / "masks" / "classes.txt"
+    classes.write_bytes("polyp\n".encode("utf-16"))
+    with pytest.raises(InputError) as caught:
+        load_own_images(own / "photos", own / "masks", "mine")
+    assert str(caught.value) == f"cannot read {classes}: this is no text in UTF-8; save it as such"

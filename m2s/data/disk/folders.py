@@ -7,7 +7,7 @@ from pathlib import Path
 
 from m2s.data.disk.images import EXTENSIONS, FilePair
 from m2s.data.sets.entry import DataSet
-from m2s.errors import InputError, some
+from m2s.errors import InputError, some, told_where
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "original", "frame", "frames", "bbdd")
 MASK_FOLDERS = ("masks", "mask", "groundtruth", "gt", "gtpolyp")
@@ -76,7 +76,9 @@ def list_files(folder: Path, extensions: tuple[str, ...] = EXTENSIONS, prefix: s
         InputError: two files have one name.
     """
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    with told_where(folder):
+        paths = sorted(folder.iterdir())
+    for path in paths:
         extension = next((e for e in extensions if path.name.lower().endswith(e)), None)
         if extension is None or not is_visible(path):
             continue

@@ -73,6 +73,8 @@ def read_map_and_mask(map_path: str | Path, mask_path: str | Path) -> tuple[np.n
     mask = read_picture(mask_path)
     picture = align(mask, read_picture(map_path))
     (height, width), values = mask.shape, picture.values
+    if picture.alpha is not None and np.ptp(picture.alpha):
+        raise InputError(f"{map_path} is transparent in part: write a prediction map in grey, 255 for probability 1")
     if values.ndim == 3:
         if np.ptp(values, axis=-1).max() > 2:
             raise InputError(f"{map_path} is coloured: write a prediction map in grey, 255 for probability 1")
@@ -83,7 +85,7 @@ def read_map_and_mask(map_path: str | Path, mask_path: str | Path) -> tuple[np.n
             raise InputError(f"{map_path} holds {low:g} to {high:g}: probabilities are between 0 and 1")
     elif values.dtype != np.uint8:
         raise InputError(
-            f"{map_path} has more than 8 bits a pixel: write predictions as 8-bit grey, 255 for probability 1"
+            f"{map_path} holds {values.dtype} values: write predictions as 8-bit grey, 255 for probability 1"
         )
     if picture.shape == (width, height) != mask.shape:
         raise InputError(f"{map_path} is {height}×{width} pixels, but its mask {mask_path} is {width}×{height}")

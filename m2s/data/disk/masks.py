@@ -1,6 +1,7 @@
 """What the values of a mask mean: foreground of one class, or the colours of several."""
 
 import numpy as np
+import pandas as pd
 
 from m2s.data.disk.pictures import Picture
 from m2s.errors import InputError, some
@@ -116,7 +117,7 @@ def _check_one_color(picture: Picture, rgb: np.ndarray, peak: np.ndarray, visibl
     other = np.abs(hues - np.median(hues, axis=0)).max(-1) > 0.25
     black = visible is not None or peak.min() <= top / 4
     if not black or np.count_nonzero(other) > (len(other) // 100 if picture.lossy else 0):
-        colors = np.unique(rgb[seen], axis=0)
+        colors = pd.DataFrame(rgb[seen]).drop_duplicates().sort_values([0, 1, 2]).to_numpy()  # np.unique takes minutes
         raise InputError(
             f"{picture.name} holds {len(colors)} colours ({some([str(tuple(c)) for c in colors.tolist()])}), not one "
             "colour on black: write 0 for background and 255 for foreground"

@@ -104,6 +104,8 @@ def read_picture(file: str | Path | BinaryIO) -> Picture:
         raise
     except Exception as error:  # decoders raise nearly anything for a broken file: SyntaxError, struct.error, …
         raise unreadable(file.name, error) from error
+    if not picture.values.size:
+        raise InputError(f"cannot read {file.name}: it holds no pixels; fetch it again")
     if picture.values.dtype.kind not in "iuf":
         raise InputError(f"{picture.name} holds {picture.values.dtype} values, not numbers that can be shown")
     check_finite(picture.values, picture.name)
