@@ -94,10 +94,14 @@ def build(profile: str, data: str, target: Path, notebooks: Path, floors: dict[s
     executed = copy_notebooks(source, notebooks, profile, data)
     write_library(source, floors)
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-E", "-d", str(target / "site-doctrees")]
-    command += ["-w", str(target / "site-warnings.txt"), str(source), str(new)]
-    ended = subprocess.run(command, check=False)
+    warnings = target / "site-warnings.txt"
+    ended = subprocess.run([*command, "-w", str(warnings), str(source), str(new)], check=False)
+    stays = "an older site stays as it was"
     if ended.returncode:
-        raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above. An older site stays as it was")
+        raise RunError(f"Sphinx ended with {ended.returncode}; its messages are above, and {stays}")
+    # Of a file that it cannot copy Sphinx only warns: half a MathJax would leave the equations unset.
+    if lost := re.search(r"^.*(?:cannot|Failed to) copy .*$", warnings.read_text(encoding="utf-8"), re.M):
+        raise RunError(f"Sphinx could not copy all files ({lost[0]}); {stays}")
     shutil.rmtree(site, ignore_errors=True)
     new.rename(site)
     message = f"{site / 'index.html'}: {len(executed)} notebooks, {sum(executed)} of them executed"
