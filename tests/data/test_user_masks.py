@@ -225,6 +225,9 @@ def test_volumes_that_are_no_volumes_of_numbers(tmp_path):
     for values in (colors, np.zeros((4, 5, 6), np.complex64)):
         nib.save(nib.Nifti1Image(values, np.eye(4)), path)
         assert "(colours or complex numbers), not numbers" in refusal(data.read_volume, path)
+    for shape in ((4, 5), (4, 5, 6, 2), (4, 5, 6, 1, 1)):
+        nib.save(nib.Nifti1Image(np.zeros(shape, np.float32), np.eye(4)), path)
+        assert refusal(data.read_volume, path) == f"{path} has {len(shape)} dimensions {shape}; a volume has three"
     image = nib.Nifti1Image(np.zeros((4, 5, 6), np.float32), np.eye(4))
     image.header["srow_x"][0] = np.nan
     (tmp_path / "nan.nii").write_bytes(image.header.binaryblock + bytes(4) + bytes(480))

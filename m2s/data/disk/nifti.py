@@ -19,12 +19,13 @@ def _load_canonical(path: Path) -> nib.nifti1.Nifti1Image:
     try:
         if not path.stat().st_size:
             raise InputError(f"cannot read {path}: the file is empty; fetch it again")
-        volume = nib.as_closest_canonical(nib.load(path))
-        shape = volume.shape
-        if not all(np.isfinite(volume.affine).ravel()) or not all(volume.header.get_zooms()[:3]):
-            raise InputError(f"{path} does not say where its voxels lie: its header has spacings of 0 or NaN")
+        given = nib.load(path)
+        shape = given.shape
         if len(shape) != 3 and not (len(shape) == 4 and shape[3] == 1):
             raise InputError(f"{path} has {len(shape)} dimensions {shape}; a volume has three")
+        volume = nib.as_closest_canonical(given)
+        if not all(np.isfinite(volume.affine).ravel()) or not all(volume.header.get_zooms()[:3]):
+            raise InputError(f"{path} does not say where its voxels lie: its header has spacings of 0 or NaN")
         if volume.get_data_dtype().kind not in "biuf":
             raise InputError(f"{path} holds {volume.get_data_dtype()} values (colours or complex numbers), not numbers")
         values = volume.get_fdata(dtype=np.float32)  # decoded here, so that a broken file is one error
