@@ -136,7 +136,7 @@ class Slurm:
         found = []
         for process in psutil.process_iter(["cmdline"]):
             with suppress(psutil.Error):
-                daemon = " ".join(process.info["cmdline"]).startswith(f"slurmstepd: [{job}.")
+                daemon = " ".join(process.info["cmdline"] or []).startswith(f"slurmstepd: [{job}.")
                 if daemon or process.environ().get("SLURM_JOB_ID") == job:
                     found.append(process)
         return found
