@@ -147,6 +147,26 @@ def test_the_polyp_results_it_shows_are_the_measured_ones():
         assert counts + f"{inconclusive} inconclusive" in " ".join(page.split())
 
 
+def test_the_video_results_it_shows_are_the_measured_ones():
+    cells = read_cells("mDice on videos, ours", RESULTS)
+    book = tables.open("videos", "full", REAL)
+    table = book.table().query("metric == 'mDice' and status == 'measured'").set_index(["row", "dataset"])
+    assert cells.keys() == set(table.index)
+    for place, cell in cells.items():
+        measured = table.loc[place]
+        spread = f" ± {measured['sd']:.3f}" if measured["seeds"] > 1 else ""
+        assert cell == f"{measured['ours']:.3f}{spread} ({measured['paper']:.3f})", place
+    count, confirmed, reversed_, inconclusive = count_verdicts("videos")
+    counts = f"{count} printed differences: {confirmed} confirmed, {reversed_} reversed, {inconclusive} inconclusive"
+    assert counts in WORDS and f"The {len({row for row, _ in cells})} rows give" in WORDS
+    gap, others = (gaps := book.gaps("M2SNet", "MSNet")).loc["CVC-300-TV"], gaps.drop("CVC-300-TV")
+    interval = f"{gap.low:.3f} to {gap.high:.3f}; printed: {gap.paper:+.3f}"
+    assert f"{gap.difference:+.3f} on CVC-300-TV ({interval})" in WORDS.replace("−", "-")
+    assert ((others.low < 0) & (others.high > 0)).all()
+    for row in {row for row, _ in cells} - {"MSNet", "M2SNet"}:
+        assert all((book.gaps(ahead, row)["low"] > 0).all() for ahead in ("MSNet", "M2SNet")), row
+
+
 def test_lgmsnets_results_it_shows_are_the_measured_ones():
     at_home, unseen = (tables.open(study, "full", REAL).table() for study in ("lgmsnet", "generalisation"))
     measured = pd.concat([at_home, unseen])
