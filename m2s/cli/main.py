@@ -246,16 +246,45 @@ def student(args: argparse.Namespace) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    """Time M2SNet's filters, or the training loader."""
-    from m2s.features.cost import filters_ratio, loader_rate
+    """Time M2SNet's forms side by side, the parts of a training step, or the training loader."""
+    import pandas as pd
+
+    from m2s.paths import MARK, check_outputs
+    from m2s.runs.bench import describe_conditions, time_forms, time_training
+    from m2s.studies.profiles import find_profile
 
     if args.loader:
-        for workers in (0, 1, 2):
-            rate = loader_rate(args.size, workers)
-            print(f"{workers} workers: {rate:.0f} images a second at {args.size} px, augmented")
+        from m2s.features.cost import loader_rate
+
+        for size in args.size or [352]:
+            for workers in (0, 1, 2):
+                print(f"{workers} workers: {loader_rate(size, workers):.0f} images a second at {size} px, augmented")
         return
-    ratio = f"{filters_ratio(args.size, encoder=args.encoder):.3f}"
-    print(f"M2SNet ({args.encoder}, {args.size} px), one image: {ratio} of the time that dense all-one filters take")
+    check_outputs([args.out] if args.out else [])
+    conditions = describe_conditions()
+    if args.train:
+        profile = find_profile(args.profile)
+        sizes, batches = args.size or [profile.recipe.size], args.batch or [profile.recipe.batch_size]
+        encoder = args.encoder or profile.encoder
+        tables = time_training(encoder, profile.lossnet, profile.lossnet_resize, sizes, batches, args.rounds)
+    else:
+        sizes, batches = args.size or [256, 352], args.batch or [1, 8]
+        tables = time_forms(args.encoder or "res2net50d", sizes, batches, args.rounds, not args.no_compile)
+    measured = []
+    for table in tables:  # each is shown as soon as it is there
+        print(
+            "" if measured else conditions,
+            table.round(3).to_string(index=False),
+            *table.attrs["notes"],
+            sep="\n",
+            flush=True,
+        )
+        table.attrs = {}
+        measured.append(table)
+    if args.out:
+        written = f"# {MARK} bench: {conditions}\n{pd.concat(measured).round(4).to_csv(index=False)}"
+        write_file(args.out, written.encode())
+        print(args.out)
 
 
 def runs(args: argparse.Namespace) -> None:

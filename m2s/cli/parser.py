@@ -124,10 +124,19 @@ def build_parser() -> Parser:
     add("--profile", default="lab", help="whose trained networks go into the archive (default: lab)")
     add("--nbgrader", type=parse_path, metavar="DIR", help="write an nbgrader course there instead, with hidden checks")
 
-    add = command("bench", "time M2SNet against the same network with dense all-one filters", "--size 352")
-    add("--size", type=parse_positive, default=352)
-    add("--encoder", default="res2net50d", metavar="NAME")
-    add("--loader", action="store_true", help="time the training loader instead")
+    help = "time M2SNet in all its forms (as released, fast, compiled, ONNX Runtime) side by side, or a training step"
+    add = command("bench", help, "--size 352 --batch 1 --out bench.csv")
+    help = "sides of the images in pixels (default: 256 352; with --train the profile's)"
+    add("--size", nargs="+", type=parse_positive, metavar="S", help=help)
+    help = "images at a time (default: 1 8; with --train the profile's)"
+    add("--batch", nargs="+", type=parse_positive, metavar="N", help=help)
+    add("--rounds", type=parse_positive, default=5, help="how often each is timed, in turns (default: 5)")
+    add("--encoder", metavar="NAME", help="a timm model name (default: res2net50d; with --train the profile's)")
+    add("--no-compile", action="store_true", help="leave out the compiled form, which takes minutes to make")
+    add("--train", action="store_true", help="time the parts of a training step of M2SNet and MSNet")
+    add("--profile", default="full", help="for --train: whose encoder, LossNet, size and batch (default: full)")
+    add("--loader", action="store_true", help="time the training loader, with 0, 1 and 2 workers")
+    add("--out", type=parse_path, metavar="FILE.csv", help="write the table here too")
 
     command("list", "the names of the models", "")
     command("runs", "list the finished runs: their names and scores", "")

@@ -75,16 +75,18 @@ def measure(
     )
 
 
-def time_in_turns(networks: Mapping[str, nn.Module], size: int, rounds: int, device: str = "cpu") -> pd.DataFrame:
-    """Seconds that networks in evaluation mode take for one image: a row for each round, a column for each network.
+def time_in_turns(
+    networks: Mapping[str, nn.Module], size: int, rounds: int, device: str = "cpu", batch: int = 1
+) -> pd.DataFrame:
+    """Seconds that networks in evaluation mode take for a batch: a row for each round, a column for each network.
 
     They take turns, so that a machine that is busy or slows down hits all of them alike. A first round that is not
     counted warms up; a progress line names the network at work. All networks are held on the device at once.
     """
     networks = {name: network.to(device) for name, network in networks.items()}
-    image = torch.randn(1, 3, size, size, device=device)
+    image = torch.randn(batch, 3, size, size, device=device)
     seconds: dict[str, list[float]] = {name: [] for name in networks}
-    progress = tqdm([*networks] * (rounds + 1), unit="image", leave=False, disable=not sys.stderr.isatty())
+    progress = tqdm([*networks] * (rounds + 1), unit="batch", leave=False, disable=not sys.stderr.isatty())
     with torch.inference_mode():
         for name in progress:
             progress.set_description(name)
