@@ -7,6 +7,7 @@ over the whole batch, and the first process alone writes and speaks.
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from datetime import timedelta
@@ -16,7 +17,6 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 from torch.utils.data import BatchSampler, Sampler
@@ -102,7 +102,9 @@ def share_model(model: nn.Module) -> nn.Module:
     if count_processes() == 1:
         return model
     # Some networks have parts that an epoch does not use; without a gradient, their weights stay as they are.
-    return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+    with warnings.catch_warnings():  # newer versions of torch call broadcast_buffers by another name
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
 
 
 def average(values: Tensor) -> Tensor:
@@ -137,6 +139,22 @@ class SharedStatistics(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over the processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """The sum of ``x``, in every process."""
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        """The sum of the gradients."""
+        return SumOverProcesses.forward(ctx, gradient.contiguous())
+
+
 def normalize_batch(
     x: Tensor,
     running_mean: Tensor | None,
@@ -153,7 +171,7 @@ def normalize_batch(
     var, mean = torch.var_mean(x, [d for d in range(x.ndim) if d != 1], correction=0)  # (C)
     # One sum over the processes for each layer. In double precision, in which the squares may be subtracted.
     count, mean, var = (torch.tensor(x.numel() // x.shape[1], device=x.device).double(), mean.double(), var.double())
-    sums = all_reduce(torch.cat([count[None], count * mean, count * (var + mean**2)]))  # (1 + 2C)
+    sums = SumOverProcesses.apply(torch.cat([count[None], count * mean, count * (var + mean**2)]))  # (1 + 2C)
     count, mean, square = sums[:1].detach(), *(sums[1:] / sums[:1].detach()).chunk(2)
     var = (square - mean**2).clamp_min(0)
     if running_mean is not None and running_var is not None:
