@@ -59,8 +59,7 @@ NETWORKS: dict[str, Row | NotRun] = {
     "TransUNet": replace(_baseline("transunet", "vit_base_r50_s16_224"), below_paper=_baseline("transunet")),
     "SFA": _baseline("sfa"), "ACSNet": _baseline("acsnet"), "PraNet": _baseline("pranet"),
     "PNS-Net": replace(_baseline("pnsnet"), adjust=_videos_in_clips),
-    # Below the paper's size as it was trained first, without a loss on its edges.
-    "Inf-Net": replace(_baseline("infnet").but(options=(("edge_loss", True),)), below_paper=_baseline("infnet")),
+    "Inf-Net": _baseline("infnet").but(options=(("edge_loss", True),)),
     "BCS-Net": _baseline("bcsnet"),
     "SKU-Net": _from_scratch("skunet"),
     "NU-Net": replace(_from_scratch("nunet"), below_paper=_from_scratch("nunet", width=16)),
