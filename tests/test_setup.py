@@ -82,7 +82,7 @@ def test_continuous_integration_runs_make_test(tmp_path):
     assert os.access(script, os.X_OK)
     (tmp_path / ".ci").mkdir()
     shutil.copy(script, tmp_path / ".ci" / "run")
-    (tmp_path / "Makefile").write_text("test:\n\t@echo tested\n\t@exit $(CODE)\n")
+    (tmp_path / "Makefile").write_text(".venv/.installed:\n\t@true\ntest:\n\t@echo tested\n\t@exit $(CODE)\n")
     for code in (0, 3):
         command = ["bash", tmp_path / ".ci" / "run"]
         ended = subprocess.run(

@@ -292,7 +292,7 @@ def test_folder_errors(folders, tmp_path):
     ("content", "says"),
     [
         (b"no image", "a.png.*not an image"),
-        (np.arange(16, dtype=np.uint16).reshape(4, 4) * 4000, "more than 8 bits"),
+        (np.arange(16, dtype=np.uint16).reshape(4, 4) * 4000, "uint16 values: write predictions as 8-bit grey"),
         (MASK, "hold only the values 0 and 1, where 255 stands for probability 1"),
     ],
 )
