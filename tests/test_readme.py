@@ -241,6 +241,12 @@ def test_what_it_says_of_m2snet_and_msnet_is_measured():
         assert (low.drop("ClinicDB") > 0).all() and low["ClinicDB"] < 0
 
 
+def test_the_cells_it_counts_are_those_of_the_table_of_all():
+    cells = pd.read_csv(ROOT / "results" / "full-real" / "tables" / "paper_vs_ours.csv")
+    measured, doubted = (cells["status"] == "measured").sum(), cells["doubt"].notna().sum()
+    assert f"in the repository: {len(cells):,}, of which {doubted} have a doubt about a digit. Beside {measured} of" in WORDS
+
+
 def test_lgmsnet_on_the_unseen_set_is_inconclusive():
     for row in ("U-Net", "M2SNet"):
         gap = tables.open("generalisation", "full", REAL).gaps("LGMSNet", row, "IoU").iloc[0]
