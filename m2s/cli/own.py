@@ -17,7 +17,7 @@ def train_on_own_images(args: argparse.Namespace) -> None:
     import torch
 
     from m2s.data.leaks import leaks
-    from m2s.data.own import load_own_images
+    from m2s.data.own import list_left_out, load_own_images
     from m2s.runs.own import ENCODER, SIZES, plan_own_run, summarize_scores, train_own
 
     both = load_own_images(args.images, args.masks, args.name, args.val, args.group)
@@ -25,6 +25,8 @@ def train_on_own_images(args: argparse.Namespace) -> None:
     run = plan_own_run(*both, **named, seed=args.seed or 0)
     recipe, gpu = run.recipe, torch.cuda.is_available()
     print(f"{len(both[0])} images to train on, {len(both[1])} held out; classes: {', '.join(run.classes)}")
+    if left_out := list_left_out(args.images, args.masks):
+        print(f"warning: {len(left_out)} images in folders below {args.images} are left out, such as {left_out[0]}")
     device = "on the GPU" if gpu else f"without a GPU (with one, the default is {SIZES['cuda'][0]} px)"
     print(f"{run.model}, encoder {run.encoder}, {recipe.size} px {device}, {recipe.epochs} epochs, seed {recipe.seed}")
     pairs = leaks({image_set.split: image_set for image_set in both})

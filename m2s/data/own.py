@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from m2s.data.disk.folders import find_image_and_mask_folder, pair_files
-from m2s.data.disk.images import FilePair
+from m2s.data.disk.images import EXTENSIONS, FilePair
 from m2s.data.imageset import ImageSet
 from m2s.data.load import fingerprint_files
 from m2s.data.sets import CATALOGUE
@@ -69,6 +69,14 @@ def load_own_images(
     for image_set in both:
         _check(image_set)
     return both[0], both[1]
+
+
+def list_left_out(images: Path, masks: Path) -> list[Path]:
+    """The images in folders below ``images``, which are not trained on; those of ``masks`` are no images."""
+    below = (
+        path for path in images.rglob("*") if path.parent != images and masks.resolve() not in path.resolve().parents
+    )
+    return sorted(path for path in below if path.suffix.lower() in EXTENSIONS)
 
 
 def check_name(name: str) -> None:

@@ -1,6 +1,7 @@
 """A user's own images: read, divided by a rule, trained on, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from m2s.cli.main import main
-from m2s.data.own import load_own_images
+from m2s.data.own import list_left_out, load_own_images
 from m2s.errors import InputError
 from m2s.explorer.session import list_checkpoints
 from m2s.runs import execute
@@ -186,6 +187,14 @@ def test_masks_that_are_all_empty_are_refused(own):
         Image.new("L", (50, 40)).save(path)
     with pytest.raises(InputError, match="no mask of the 8 images to train on shows foreground"):
         load_own_images(own / "photos", own / "masks", "mine")
+
+
+def test_images_in_folders_below_are_counted_and_masks_there_are_not(own):
+    assert list_left_out(own / "photos", own / "masks") == []
+    (own / "photos" / "more").mkdir()
+    shutil.copy(own / "photos" / "case 0.png", own / "photos" / "more" / "A.PNG")
+    shutil.copytree(own / "masks", own / "photos" / "masks")
+    assert list_left_out(own / "photos", own / "photos" / "masks") == [own / "photos" / "more" / "A.PNG"]
 
 
 def test_a_link_that_leads_nowhere_and_a_text_of_another_kind_are_named(own):
