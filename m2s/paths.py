@@ -124,9 +124,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def copy_file(source: str | Path, target: str | Path) -> None:
-    """Copy a file by :func:`whole_file`."""
+    """Copy a file with its date by :func:`whole_file`: a file that is the same stays so."""
     with whole_file(Path(target)) as temporary:
-        shutil.copyfile(source, temporary)
+        shutil.copy2(source, temporary)
 
 
 @contextmanager
