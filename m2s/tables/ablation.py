@@ -12,7 +12,7 @@ from scipy import stats
 
 from m2s import figures
 from m2s.studies.study import Status
-from m2s.tables.comparisons import find_gaps
+from m2s.tables.comparisons import find_gaps, judge_intervals
 from m2s.tables.plots import draw_intervals
 from m2s.tables.results import Results
 from m2s.tables.text import list_reasons, wide_table
@@ -34,8 +34,7 @@ def find_steps(results: Results, reference: str, metric: str = "mDice") -> pd.Da
         if row != reference
     ]
     steps = pd.concat(gaps, ignore_index=True)
-    steps["verdict"] = np.select([steps["low"] > 0, steps["high"] < 0], ["ahead", "behind"], "undecided")
-    return steps
+    return steps.assign(verdict=judge_intervals(steps, "ahead", "behind"))
 
 
 def read_ablation(

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from m2s.tables.comparisons import find_gaps
+from m2s.tables.comparisons import find_gaps, judge_intervals
 from m2s.tables.results import Results
 
 
@@ -55,9 +54,9 @@ def judge_claim(claim: Claim, results: Results) -> dict[str, str]:
     """What the runs of ``results``, the claim's study, say of it, as text to look at.
 
     ``printed``: the printed differences, smallest and largest; ``ours``: those of our runs, set by set; ``verdict``: on
-    how many sets the difference has the printed sign beyond the chance of the test images ("holds"), the other sign
-    beyond it ("reversed"), or neither ("undecided"), as in :func:`~m2s.tables.comparisons.find_ordering`; ``seeds``:
-    the mean difference over the sets for each seed that both rows have; ``images``; and the ``settings`` of the runs.
+    how many sets the row is ahead beyond the chance of the test images ("holds"), behind beyond it ("reversed"), or
+    neither ("undecided"), as in :func:`~m2s.tables.comparisons.find_ordering`; ``seeds``: the mean difference over the
+    sets for each seed that both rows have; ``images``; and the ``settings`` of the runs.
     Without runs of both rows the verdict is "not run", and the rest is empty.
     """
     gap = find_gaps(results, claim.row, claim.other, claim.metric)
@@ -82,8 +81,9 @@ def judge_claim(claim: Claim, results: Results) -> dict[str, str]:
 
 def _count_verdicts(gap: pd.DataFrame) -> str:
     """``"holds on 1 of 4 sets, undecided on 3"``, from the intervals of :func:`find_gaps`."""
-    decided = np.select([gap["low"] > 0, gap["high"] < 0], ["holds", "reversed"], "undecided")
-    counts = pd.Series(decided).value_counts().reindex(["holds", "reversed", "undecided"]).dropna().astype(int)
+    counts = (
+        pd.Series(judge_intervals(gap)).value_counts().reindex(["holds", "reversed", "undecided"]).dropna().astype(int)
+    )
     if len(gap) == 1 or len(counts) == 1:
         return f"{counts.index[0]} on " + ("its one set" if len(gap) == 1 else f"all of its {len(gap)} sets")
     (word, count), *others = counts.items()

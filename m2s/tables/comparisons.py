@@ -91,8 +91,12 @@ def find_ordering(results: Results, metric: str = "mDice") -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=columns)
     table = pd.concat(parts, ignore_index=True)
-    table["verdict"] = np.select([table["low"] > 0, table["high"] < 0], ["holds", "reversed"], "undecided")
-    return table[columns]
+    return table.assign(verdict=judge_intervals(table))[columns]
+
+
+def judge_intervals(gaps: pd.DataFrame, above: str = "holds", below: str = "reversed") -> np.ndarray:
+    """Of each line of :func:`find_gaps` a word: whether its interval lies above 0, below it, or is "undecided"."""
+    return np.select([gaps["low"] > 0, gaps["high"] < 0], [above, below], "undecided")
 
 
 def turn_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
