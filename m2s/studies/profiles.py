@@ -12,7 +12,7 @@ class Profile:
 
     ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``lgmsnet`` and
     ``lgmsnet_ablation`` do the same for LGMSNet's tables, ``volumes`` trains everything in 3-D. ``epochs`` gives a task
-    another number of epochs than its recipe. ``train_limit`` and ``test_limit`` count images of each data set,
+    another number of epochs than its recipe, in comparisons and ablations. ``train_limit`` and ``test_limit`` count images of each data set,
     ``volume_limits`` the training and test volumes, ``folds`` the folds that are trained of a cross-validation (None:
     all). ``ablation_tasks`` are the tasks that ablations are trained on (None: all that their table has). ``small``
     profiles train the rows that a study names for them, with its ``small`` settings; ``few`` means the networks that a
@@ -40,7 +40,7 @@ class Profile:
     test_limit: int | None = None
     volume_limits: tuple[int | None, int | None] = (None, None)
     folds: int | None = None
-    ablation_tasks: tuple[str, ...] | None = ("polyps", "kvasir")
+    ablation_tasks: tuple[str, ...] | None = ("polyps", "videos", "kvasir")
     small: bool = False
     few: bool = False
     own_encoders: bool = False
@@ -92,7 +92,7 @@ PROFILES = {
         lgmsnet=replace(LGMSNET, size=128, epochs=30),
         lgmsnet_ablation=replace(LGMSNET, size=96, epochs=20),
         volumes=replace(VOLUMES, size=32, epochs=20, batch_size=4, warmup=1),
-        epochs={"lung": 20, "covid": 96, "oct": 96},
+        epochs={"videos": 12, "lung": 20, "covid": 96, "oct": 96},
         lossnet_weight=0.1, seeds=(0, 1, 2),
     ),
     "large": Profile(

@@ -164,9 +164,8 @@ class Study:
             if task not in (None, name) or self.why_not(row, profile, data, name):
                 continue
             folds = min(of_row.folds, p.folds or of_row.folds)
-            epochs = None if self.ablation else p.epochs.get(name)
             numbers = [(seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
-            runs += [self._run(row, p, data, of_row, epochs, seed, fold) for seed, fold in numbers]
+            runs += [self._run(row, p, data, of_row, p.epochs.get(name), seed, fold) for seed, fold in numbers]
         return runs
 
     def _run(self, name: str, p: Profile, data: str, task: Task, epochs: int | None, seed: int, fold: int) -> Run:
