@@ -99,7 +99,7 @@ COMPARISONS = {
     ),
     "lung": Study(
         title="Table 3: lung infection segmentation", published="m2snet_v1_table03", notebook="22_lung_table",
-        tasks=_tasks("lung", "covid"), rows=_rows(*GENERAL, "Inf-Net", "BCS-Net", "MSNet", "M2SNet"),
+        tasks=_tasks("lung", "covid", "ct"), rows=_rows(*GENERAL, "Inf-Net", "BCS-Net", "MSNet", "M2SNet"),
         small_rows=("U-Net", "Inf-Net", "MSNet", "M2SNet"), few_rows=("M2SNet",),
     ),
     "breast": Study(

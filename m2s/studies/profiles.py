@@ -12,12 +12,13 @@ class Profile:
 
     ``recipe`` trains the comparisons (Tables 1 to 9) and ``ablation`` the ablations, which are many; ``lgmsnet`` and
     ``lgmsnet_ablation`` do the same for LGMSNet's tables, ``volumes`` trains everything in 3-D. ``epochs`` gives a task
-    another number of epochs than its recipe, in comparisons and ablations. ``train_limit`` and ``test_limit`` count images of each data set,
-    ``volume_limits`` the training and test volumes, ``folds`` the folds that are trained of a cross-validation (None:
-    all). ``ablation_tasks`` are the tasks that ablations are trained on (None: all that their table has). ``small``
-    profiles train the rows that a study names for them, with its ``small`` settings; ``few`` means the networks that a
-    class looks at, and no ablation. ``own_encoders`` gives rows the large encoders of their publications. ``batch``
-    runs share one process, since a short run takes no longer than starting Python. On a cluster, ``gpu`` asks for one.
+    another number of epochs than its recipe, in comparisons and ablations. ``train_limit`` and ``test_limit`` count
+    images of each data set, ``volume_limits`` the training and test volumes, ``folds`` the folds that are trained of a
+    cross-validation (None: all). ``ablation_tasks`` are the tasks that ablations are trained on (None: all that their
+    table has). ``small`` profiles train the rows that a study names for them, with its ``small`` settings; ``few``
+    means the networks that a class looks at, and no ablation. ``own_encoders`` gives rows the large encoders of their
+    publications. ``batch`` runs share one process, since a short run takes no longer than starting Python. On a
+    cluster, ``gpu`` asks for one.
 
     ``lossnet_weight`` belongs to its network: the released 0.1 is for VGG-16. With EfficientNet-Lite0 as LossNet, whose
     gradients are larger, 0.1 makes the network start late: a training of seconds ends in all background (notebook 03),
@@ -92,7 +93,7 @@ PROFILES = {
         lgmsnet=replace(LGMSNET, size=128, epochs=30),
         lgmsnet_ablation=replace(LGMSNET, size=96, epochs=20),
         volumes=replace(VOLUMES, size=32, epochs=20, batch_size=4, warmup=1),
-        epochs={"videos": 12, "lung": 20, "covid": 96, "oct": 96},
+        epochs={"videos": 12, "lung": 20, "covid": 96, "ct": 30, "oct": 96, "isic2018": 10, "ph2": 10},
         lossnet_weight=0.1, seeds=(0, 1, 2),
     ),
     "large": Profile(
@@ -100,14 +101,14 @@ PROFILES = {
         recipe=Recipe(), ablation=Recipe(),
         lgmsnet=replace(LGMSNET, epochs=100), lgmsnet_ablation=replace(LGMSNET, epochs=100),
         volumes=replace(VOLUMES, epochs=300),
-        epochs={"lung": 100, "covid": 100, "breast": 100, "oct": 100},
+        epochs={"lung": 100, "covid": 100, "ct": 100, "breast": 100, "oct": 100},
         lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1, seeds=(0, 1, 2), threads=8, gpu=True,
     ),
     "paper": Profile(
         "the papers' own settings, for a GPU",
         recipe=Recipe(), ablation=Recipe(), lgmsnet=LGMSNET, lgmsnet_ablation=LGMSNET,
         volumes=replace(VOLUMES, epochs=5000, batch_size=1),
-        epochs={"lung": 200, "covid": 200, "breast": 100, "oct": 100},
+        epochs={"lung": 200, "covid": 200, "ct": 200, "breast": 100, "oct": 100},
         encoder="res2net50d", lossnet="vgg16", lossnet_resize=224, lossnet_weight=0.1,
         ablation_tasks=None, seeds=(0, 1, 2), threads=8, own_encoders=True, gpu=True,
     ),

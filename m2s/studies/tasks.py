@@ -68,6 +68,10 @@ TASKS = {
         "lung infection, COVID-SemiSeg", train_sets=("covidsemiseg",), datasets={"covidsemiseg": "COVID-SemiSeg"},
         extra=True,
     ),
+    "ct": Task(
+        "lung infection, ten volumes", train_sets=("covid19ct",), datasets={"covid19ct": "COVID-19-CT, ten volumes"},
+        extra=True,
+    ),
     "breast": Task(
         "breast tumours", train_sets=("busi/fold{fold}-train",), datasets={"busi": "BUSI"},
         splits={"busi": "fold{fold}-test"}, folds=4,
@@ -78,7 +82,7 @@ TASKS = {
         num_classes=4,
     ),
 }  # fmt: skip
-"""The four tasks of the papers, and Inf-Net's small public lung set, which anyone can get."""
+"""The four tasks of the papers, and two public lung sets which anyone can get, as extras."""
 
 JOINT = Task(
     "polyps, lung infection and breast tumours at once",

@@ -64,6 +64,7 @@ def test_a_limited_set_as_tensors(real_data):
 OTHERS = {
     "busi": {"all": 780, **{f"fold{k}-{p}": n for k in (1, 2, 3, 4) for p, n in (("train", 585), ("test", 195))}},
     "covidsemiseg": {"train": 50, "test": 48, "all": 98},
+    "covid19ct": {"train": 279, "test": 173, "all": 452},
     "nr206": {"all": 6},
     "hippocampus": {"all": 130, "train": 104, "test": 26},
 }

@@ -28,10 +28,15 @@ def test_lists_hold_what_is_said_and_share_nothing(name):
 def test_every_list_names_its_source():
     folder = files("m2s.data.sets") / "lists"
     lists = [path for part in folder.iterdir() if part.is_dir() for path in part.iterdir()]
-    assert len(lists) == 7 + 8 + 18 + 8
+    assert len(lists) == 7 + 8 + 18 + 8 + 2
     for path in lists:
         head = path.read_text(encoding="utf-8").splitlines()[:2]
         assert head[0].startswith("# ") and head[1].startswith("# Source: "), path.name
+
+
+def test_no_volume_of_ct_is_trained_and_tested_on():
+    train, test = ({name.split("_")[1] for name in CATALOGUE["covid19ct"].names[split]} for split in ("train", "test"))
+    assert (train, test) == ({f"{k:03}" for k in range(1, 8)}, {"008", "009", "010"})
 
 
 def test_lgmsnets_lists_cover_their_sets():

@@ -32,4 +32,19 @@ LUNG = (
             "Follow its link to the COVID-SemiSeg data set (Google Drive)", ARCHIVES,
         )),
     ),
+    DataSet(
+        name="covid19ct", title="COVID-19-CT-Seg, ten volumes", modality="lung CT", classes=("infection",),
+        size="352×352", counts={"train": 279, "test": 173}, lists="covid19ct", expected={"all": 452},
+        home="https://zenodo.org/record/3757476", licence="see its page; cite the paper",
+        citation="Ma et al., COVID-19 CT Lung and Infection Segmentation Dataset, Zenodo 3757476 (2020)",
+        layout="COVID-19-CT-10-volumes/{images,masks}", folders=("COVID-19-CT-10-volumes",),
+        note="every third slice with infection of the volumes coronacases_001 to 010; trained on 001 to 007 and tested "
+        "on 008 to 010, a split of ours by patient. Not the 894 and 383 slices of the paper",
+        source=Source(page="https://zenodo.org/record/3757476", steps=(
+            "Download the twenty volumes and their infection masks (NIfTI)",
+            "Of coronacases_001 to 010 cut the slices that m2s/data/sets/lists/covid19ct names (s079 is slice 79), "
+            "scale them from the volume's whole range to 8 bits and to 352×352, and put them as JPEG or PNG into "
+            "{folder}/COVID-19-CT-10-volumes/images, the masks as PNG of the same name into .../masks",
+        )),
+    ),
 )  # fmt: skip
