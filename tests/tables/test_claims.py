@@ -29,7 +29,7 @@ def test_the_verdict_counts_sets_by_their_intervals():
 def test_a_claim_without_runs_is_not_run(tmp_path):
     claim = CLAIMS[0]
     said = judge_claim(claim, m2s.tables.results.Results.of(claim.study, "full", "real", tmp_path))
-    assert said["verdict"] == "not run" and not said["ours"] and not said["seeds"]
+    assert said["verdict"] == "not run yet" and not said["ours"] and not said["seeds"]
 
 
 def test_one_set_of_runs_by_hand():
