@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,24 +43,42 @@ def export_onnx(network: nn.Module, title: str) -> tuple[bytes, str]:
         RunError: no file gives the network's logits within :data:`TOLERANCE`.
     """
     require_extra("export", "onnx", "onnxruntime")
+    dims = 3 if any(p.ndim == 5 for p in network.parameters()) else 2
+    content, file = _find_form(network, [[0, *range(2, dims + 2)], [0], []])
+    settings = {name: getattr(file, name) for name in CARRIED if hasattr(file, name)}
+    settings |= {"free": file.free, "error": float(f"{file.error:.2g}"), "title": title}
+    return _add_settings(content, settings), _describe(settings, dims)
+
+
+def convert_to_onnx(network: nn.Module, size: int) -> "OnnxNetwork":
+    """A network for ONNX Runtime, in memory, for images of ``size`` × ``size``; checked as :func:`export_onnx` does."""
+    require_extra("export", "onnx", "onnxruntime")
+    network = copy.copy(network)
+    network.size = size
+    return _find_form(network, [[]])[1]
+
+
+def _find_form(network: nn.Module, choices: Sequence[list[int]]) -> tuple[bytes, "OnnxNetwork"]:
+    """The first file that gives the network's logits, of those with these free axes, and the network that it makes."""
     network = copy.deepcopy(network).cpu().eval()
     dims = 3 if any(p.ndim == 5 for p in network.parameters()) else 2
     channels = 3 if dims == 2 else 1
     one, larger = ((1, channels, *[side] * dims) for side in (network.size, network.size + 32))
     two = (2, *one[1:])
+    carried = {name: getattr(network, name) for name in CARRIED if hasattr(network, name)}
     reasons = []
-    for free, shapes in (([0, *range(2, dims + 2)], [two, one, larger]), ([0], [two, one]), ([], [one])):
+    for free in choices:
+        shapes = [two, one, larger] if 2 in free else [two, one] if free else [one]
         try:
             content = _trace(network, shapes[0], free)
-            error = max(_measure_error(network, content, shape) for shape in shapes)
+            file = OnnxNetwork(_open_session(content), free, carried).eval()
+            file.error = max(_measure_error(network, file, shape) for shape in shapes)
         except Exception as problem:  # the exporter and ONNX Runtime raise what they like
             reasons.append(next(iter(str(problem).strip().splitlines()), type(problem).__name__)[:200])
             continue
-        if error < TOLERANCE:
-            settings = {name: getattr(network, name) for name in CARRIED if hasattr(network, name)}
-            settings |= {"free": free, "error": float(f"{error:.2g}"), "title": title}
-            return _add_settings(content, settings), _describe(settings, dims)
-        reasons.append(f"its logits differ by {error:.1g} of the largest")
+        if file.error < TOLERANCE:
+            return content, file
+        reasons.append(f"its logits differ by {file.error:.1g} of the largest")
     raise RunError(f"no ONNX file does what this network does: {'; '.join(dict.fromkeys(reasons))}")
 
 
@@ -99,12 +118,11 @@ def _trace(network: nn.Module, shape: tuple[int, ...], free: list[int]) -> bytes
 
 
 @torch.inference_mode()
-def _measure_error(network: nn.Module, content: bytes, shape: tuple[int, ...]) -> float:
+def _measure_error(network: nn.Module, file: nn.Module, shape: tuple[int, ...]) -> float:
     """The largest difference of logits over the largest logit, on a random input."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     wanted = network(x)
-    given = torch.from_numpy(_open_session(content).run(None, {IMAGE: x.numpy()})[0])
-    return ((given - wanted).abs().max() / wanted.abs().max()).item()
+    return ((file(x) - wanted).abs().max() / wanted.abs().max()).item()
 
 
 def _open_session(file: bytes | str):
@@ -162,22 +180,23 @@ Or `m2s predict photo.jpg --network FILE.onnx --out maps`.
 
 
 class OnnxNetwork(nn.Module):
-    """A network that ONNX Runtime runs on the CPU; it takes and gives what the exported one does."""
+    """A network that ONNX Runtime runs on the CPU; it takes and gives what the exported one does.
 
-    def __init__(self, path: str | Path):
+    Args:
+        session: of ONNX Runtime.
+        free: the axes of the input that may change.
+        carried: the network's values of :data:`CARRIED`.
+    """
+
+    error: float  # of its logits, where they were compared with the network's
+
+    def __init__(self, session, free: list[int], carried: Mapping[str, Any]):
         super().__init__()
-        try:
-            self.session = _open_session(str(path))
-            settings = json.loads(self.session.get_modelmeta().custom_metadata_map[SETTINGS])
-        except Exception as error:
-            raise InputError(f"{path} is no ONNX file of m2s export ({type(error).__name__})") from error
-        self.free = settings["free"]
-        for name in CARRIED:
-            if name in settings:
-                value = settings[name]
-                setattr(self, name, tuple(value) if isinstance(value, list) else value)
+        self.session, self.free = session, free
+        for name, value in carried.items():
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
         # Empty: those who ask a network for its device and its dimensions ask its parameters.
-        axes = len(self.session.get_inputs()[0].shape)
+        axes = len(session.get_inputs()[0].shape)
         self.empty = nn.Parameter(torch.empty([0] * axes), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -197,4 +216,9 @@ def load_onnx(path: str | Path) -> OnnxNetwork:
     require_extra("export", "onnx", "onnxruntime")
     if not Path(path).is_file():
         raise InputError(f"no such file: {path}")
-    return OnnxNetwork(path).eval()
+    try:
+        session = _open_session(str(path))
+        settings = json.loads(session.get_modelmeta().custom_metadata_map[SETTINGS])
+        return OnnxNetwork(session, settings["free"], {k: v for k, v in settings.items() if k in CARRIED}).eval()
+    except Exception as error:
+        raise InputError(f"{path} is no ONNX file of m2s export ({type(error).__name__})") from error

@@ -1,5 +1,7 @@
 """Trained networks, of runs and of ``weights/``, and the device they run on."""
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -8,12 +10,15 @@ from torch import nn
 
 from m2s.baselines.support import InContext
 from m2s.data.sets import CATALOGUE
-from m2s.errors import InputError, unknown
+from m2s.errors import InputError, RunError, install_extra, unknown
 from m2s.pretrained import CONFIG, list_pretrained, load_pretrained
-from m2s.runs.export import load_onnx
+from m2s.runs.export import OnnxNetwork, convert_to_onnx, load_onnx
 from m2s.runs.store import MODEL, RECORD, find_run_folder, list_runs_by_name, read_record
 from m2s.studies.run import split_of
 from m2s.zoo import create_model
+
+ONNX_PAYS_FROM = 50
+"""Images of one network: with fewer, writing the ONNX form on a CPU costs more than ONNX Runtime then saves."""
 
 
 def load_network(name: str | Path) -> nn.Module:
@@ -85,3 +90,25 @@ def load_model(path: str | Path) -> tuple[nn.Module, int]:
 def pick_device() -> torch.device:
     """The first GPU, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def place_network(network: nn.Module, images: int, size: int) -> nn.Module:
+    """A network in evaluation mode in its fastest form for so many images, one by one, of ``size`` × ``size`` pixels.
+
+    On the GPU, if there is one. On the CPU, from :data:`ONNX_PAYS_FROM` images on, a copy for ONNX Runtime, whose
+    probabilities are the same but for rounding; a line on standard error says so, or why not.
+    """
+    device = pick_device()
+    network = network.eval().to(device)
+    volumetric = any(p.ndim == 5 for p in network.parameters())
+    if device.type != "cpu" or images < ONNX_PAYS_FROM or volumetric or isinstance(network, OnnxNetwork):
+        return network
+    if not (find_spec("onnx") and find_spec("onnxruntime")):
+        print(f"{images} images by PyTorch; ONNX Runtime is faster: {install_extra('export')}", file=sys.stderr)
+        return network
+    try:
+        network = convert_to_onnx(network, size)
+        print(f"{images} images by ONNX Runtime", file=sys.stderr)
+    except RunError as error:
+        print(f"{images} images by PyTorch: {error}", file=sys.stderr)
+    return network

@@ -18,7 +18,7 @@ from m2s.data.disk.folders import is_visible
 from m2s.data.disk.images import EXTENSIONS, encode_png, read_image
 from m2s.errors import InputError, told_where
 from m2s.paths import check_outputs
-from m2s.runs.models import pick_device
+from m2s.runs.models import place_network
 from m2s.runs.predict import predict, predict_volume
 
 OVERLAYS = "overlays"
@@ -84,7 +84,7 @@ def segment_files(
     quiet = not sys.stderr.isatty()
     for path in tqdm(files, "checking", leave=False, disable=quiet):
         (nifti.read_volume if volumetric else read_image)(path)
-    network.eval().to(pick_device())
+    network = place_network(network, len(files), size or network.size)
     for target, path in tqdm(targets.items(), "segmenting", disable=quiet):
         work = _segment_volume if volumetric else _segment_picture
         content, picture = work(network, path, size, threshold)

@@ -1,6 +1,7 @@
 """ONNX files: what is exported, what it gives, and what it carries."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import torch
 import m2s
 from m2s.baselines.blocks import ConvBN
 from m2s.cli.main import main
+from m2s.data.disk.images import read_image
 from m2s.errors import InputError
 from m2s.paths import ROOT
-from m2s.runs import export
+from m2s.runs import export, models
+from m2s.runs.predict import predict
 from m2s.zoo import create_model
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
@@ -154,3 +157,58 @@ def test_networks_without_an_onnx_form_say_so_and_docs_name_them(name):
         export.export_onnx(make(name), name)
     listed = (ROOT / "docs" / "running.md").read_text(encoding="utf-8").split("No ONNX form have ")[1].split(";")[0]
     assert f"`{name}`" in listed
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of three real images; their masks are in ``masks`` beside it."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for path in sorted((ROOT / "samples" / "kvasir" / folder).glob("*.*"))[:3]:
+            shutil.copy(path, tmp_path / folder)
+    return tmp_path / "images"
+
+
+def read_maps(folder, capsys, monkeypatch, pays_from):
+    """What ``m2s predict`` writes for the photos, and what it says on standard error."""
+    monkeypatch.setattr(models, "ONNX_PAYS_FROM", pays_from)
+    out = folder.parent / f"from {pays_from}"
+    assert main(["predict", str(folder), "--network", "mine", "--size", "96", "--out", str(out)]) == 0
+    maps = [read_image(path)[..., 0].astype(int) for path in sorted(out.glob("*.png"))]
+    return maps, capsys.readouterr().err.replace("\r", "\n")
+
+
+def test_many_images_are_run_by_onnx_runtime_and_their_maps_agree_within_a_grey_level(photos, capsys, monkeypatch):
+    network = m2s.load_pretrained("m2snet-polyps")  # a trained one: maps of random weights are 0 or 1 everywhere
+    monkeypatch.setattr(models, "load_network", lambda name: network)
+    monkeypatch.setattr(models, "pick_device", lambda: torch.device("cpu"))
+    few, said = read_maps(photos, capsys, monkeypatch, 4)
+    assert "ONNX" not in said
+    many, said = read_maps(photos, capsys, monkeypatch, 3)
+    assert "3 images by ONNX Runtime\n" in said
+    assert len(few) == len(many) == 3 and max(one.max() for one in few) > 100
+    assert max(np.abs(a - b).max() for a, b in zip(few, many, strict=True)) <= 1
+    image = read_image(next(photos.iterdir()))
+    by_torch, by_onnx = (predict(models.place_network(network, images, 96), image, 96) for images in (2, 3))
+    assert 0 < np.abs(by_torch - by_onnx).max() < 1e-4
+
+    arguments = ["evaluate", "--images", str(photos), "--gt", str(photos.parent / "masks"), "--network", "mine"]
+    assert main(arguments) == 0
+    assert "3 images by ONNX Runtime\n" in capsys.readouterr().err
+
+
+def test_many_images_are_run_by_torch_where_there_is_no_other_way(photos, capsys, monkeypatch):
+    monkeypatch.setattr(models, "load_network", lambda name: make("utnet"))
+    monkeypatch.setattr(models, "pick_device", lambda: torch.device("cpu"))
+    _, said = read_maps(photos, capsys, monkeypatch, 3)
+    assert "3 images by PyTorch: no ONNX file does what this network does" in said
+    monkeypatch.setattr(models, "load_network", lambda name: make("m2snet"))
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    _, said = read_maps(photos, capsys, monkeypatch, 3)
+    assert '3 images by PyTorch; ONNX Runtime is faster: python -m pip install -e ".[export]"' in said
+
+
+def test_a_file_and_a_volume_network_are_left_as_they_are(m2snet, monkeypatch):
+    monkeypatch.setattr(models, "pick_device", lambda: torch.device("cpu"))
+    for network in (m2s.load_onnx(m2snet[1]), make("msnet3d", dims=3, num_classes=2)):
+        assert models.place_network(network, 1000, 64) is network
