@@ -291,25 +291,16 @@ WIRING = {
 
 def test_with_every_kind_of_filter_the_papers_wiring_is_better_with_each_seed():
     for kind in ("one filter", "filters as released", "filters of the paper"):
-        paper, released = (
-            average_by_seed(f"{wiring}, {kind}") for wiring in ("wiring of the paper", "wiring as released")
-        )
-        assert len(paper.keys() & released.keys()) >= 2
-        assert all(paper[seed] > released[seed] for seed in paper.keys() & released.keys()), kind
-
-
-def average_by_seed(row: str) -> dict[int, float]:
-    """The mean mDice over the sets of each seed of a network of the study "wiring"."""
-    finished = tables.open("wiring", "full", REAL).finished[row]
-    return {run.recipe.seed: scores.groupby("dataset")["mDice"].mean().mean() for run, _, scores in finished}
+        book = tables.open("wiring", "full", REAL)
+        by_seed = book.gaps_by_seed(f"wiring of the paper, {kind}", f"wiring as released, {kind}")
+        assert len(by_seed) >= 2 and min(by_seed.values()) > 0, kind
 
 
 def describe_wiring(name: str) -> tuple[str, float, dict[int, float], int]:
     """A line of the page, and of it the mean difference, that of each seed, and the sets that decide it."""
     book, datasets = tables.open("wiring", "full", REAL), ["ColonDB", "Kvasir", "CVC-300", "ClinicDB"]
     gap = book.gaps(*WIRING[name]).loc[datasets]
-    means = [average_by_seed(row) for row in WIRING[name]]
-    by_seed = {seed: means[0][seed] - means[1][seed] for seed in sorted(means[0].keys() & means[1].keys())}
+    by_seed = book.gaps_by_seed(*WIRING[name])
     cells = [f"{g.difference:+.3f} ({g.low:.3f} to {g.high:.3f})" for g in gap.itertuples()]
     line = " | ".join([name, *cells, ", ".join(f"{value:+.3f}" for value in by_seed.values())])
     decided = int(((gap["low"] > 0) | (gap["high"] < 0)).sum())

@@ -15,7 +15,13 @@ from m2s.paths import ROOT, data_label, results_dir
 from m2s.studies.profiles import find_profile
 from m2s.tables.ablation import read_ablation, show_experiment
 from m2s.tables.cells import compare
-from m2s.tables.comparisons import describe_ordering, find_gaps, find_ordering, list_differences
+from m2s.tables.comparisons import (
+    describe_ordering,
+    find_gaps,
+    find_gaps_by_seed,
+    find_ordering,
+    list_differences,
+)
 from m2s.tables.predictions import draw_failures, draw_predictions
 from m2s.tables.results import Results
 from m2s.tables.text import describe_settings, list_reasons, write_table
@@ -34,6 +40,7 @@ class Book(Results):
 
     table = compare
     gaps = find_gaps
+    gaps_by_seed = find_gaps_by_seed
     differences = list_differences
     ordering = find_ordering
     sentence = describe_ordering

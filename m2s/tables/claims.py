@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from m2s.tables.comparisons import find_gaps, judge_intervals
+from m2s.tables.comparisons import find_gaps, find_gaps_by_seed, judge_intervals
 from m2s.tables.results import Results
 
 
@@ -40,7 +40,10 @@ CLAIMS = (
         "deep supervision makes M2SNet with LossNet a little better", "losses",
         "M2SNet (LossNet + deep supervision)", "M2SNet (LossNet)",
     ),
-    Claim("VGG-16 is a better LossNet than ResNet-50", "lossnets", "VGG-16", "ResNet-50", needs="the weights of ResNet-50"),
+    Claim(
+        "VGG-16 is a better LossNet than ResNet-50", "lossnets", "VGG-16", "ResNet-50",
+        needs="the weights of ResNet-50",
+    ),
     Claim(
         "three kernel scales are better than one", "kernels", "M2SNet (kernel scales 1,3,5)", "M2SNet (kernel scales 1)"
     ),
@@ -71,7 +74,8 @@ def judge_claim(claim: Claim, results: Results) -> dict[str, str]:
     if gap.empty:
         return said
     printed = gap["paper"].round(3).dropna()
-    recipe, by_seed = results.finished_of(claim.row)[0].run.recipe, _by_seed(claim, results, list(gap.index))
+    recipe = results.finished_of(claim.row)[0].run.recipe
+    by_seed = find_gaps_by_seed(results, claim.row, claim.other, claim.metric)
     verdict = _count_verdicts(gap)
     if min(by_seed.values()) < 0 < max(by_seed.values()):
         verdict += "; the sign changes with the seed"
@@ -94,18 +98,6 @@ def _count_verdicts(gap: pd.DataFrame) -> str:
         return f"{counts.index[0]} on " + ("its one set" if len(gap) == 1 else f"all of its {len(gap)} sets")
     (word, count), *others = counts.items()
     return ", ".join([f"{word} on {count} of {len(gap)} sets", *(f"{w} on {n}" for w, n in others)])
-
-
-def _by_seed(claim: Claim, results: Results, datasets: list[str]) -> dict[int, float]:
-    """The difference for each seed that both rows have: the mean over the data sets."""
-    means = []
-    for row in (claim.row, claim.other):
-        parts: dict[int, list[pd.DataFrame]] = {}
-        for run, _, scores in results.finished_of(row):  # a cross-validation has several of a seed
-            parts.setdefault(run.recipe.seed, []).append(scores.replace({"dataset": results.study.datasets}))
-        joined = {seed: pd.concat(scores) for seed, scores in parts.items()}
-        means.append({seed: s.groupby("dataset")[claim.metric].mean()[datasets].mean() for seed, s in joined.items()})
-    return {seed: means[0][seed] - means[1][seed] for seed in sorted(means[0].keys() & means[1].keys())}
 
 
 def judge_claims(results: Mapping[str, Results]) -> pd.DataFrame:

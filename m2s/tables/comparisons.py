@@ -44,6 +44,22 @@ def find_gaps(results: Results, row: str, other: str, metric: str = "mDice") -> 
     return table.assign(paper=[np.mean(d or np.nan) for d in differences], beside=[", ".join(sets) for sets in beside])
 
 
+def find_gaps_by_seed(results: Results, row: str, other: str, metric: str = "mDice") -> dict[int, float]:
+    """How far ``row`` is ahead of ``other`` with each seed that both have: the mean over the sets both are scored on.
+
+    Positive is better, also for errors such as MAE. Of a cross-validation the mean is over the images of all folds.
+    """
+    sign, means = -1 if metric in LOWER_IS_BETTER else 1, []
+    for name in (row, other):
+        scores = [done.scores.assign(seed=done.run.recipe.seed) for done in results.finished_of(name)]
+        scores = [found for found in scores if metric in found]
+        if not scores:
+            return {}
+        means.append(pd.concat(scores).groupby(["seed", "dataset"])[metric].mean().unstack())
+    gaps = sign * (means[0] - means[1]).dropna(how="all")  # the seeds that both have
+    return gaps.mean(axis=1).to_dict()
+
+
 def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
     """The printed values of one metric by row and data set, as fractions."""
     if not table:
