@@ -2,7 +2,8 @@
 
 from m2s.studies.lgmsnet import LGMSNETS
 from m2s.studies.m2snet import ABLATIONS, COMPARISONS
+from m2s.studies.short import SHORTS
 from m2s.studies.study import Study
 
-STUDIES: dict[str, Study] = COMPARISONS | ABLATIONS | LGMSNETS
+STUDIES: dict[str, Study] = COMPARISONS | ABLATIONS | LGMSNETS | SHORTS
 """Name → study: the one list of what is to be run."""

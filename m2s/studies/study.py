@@ -68,6 +68,12 @@ class Framework:
     """How many training and test images of each set."""
 
 
+SHORT = Recipe(
+    size=64, epochs=3, batch_size=8, lr=1e-3, encoder_lr=1e-4, weight_decay=1e-4, multiscale=False, optimizer="adamw"
+)
+"""Enough to see whether a network trains. AdamW, since it suits networks with and without norms, trained from scratch
+or not."""
+
 _OTHER_LOSS = {"loss_terms": (), "lossnet": None}
 FRAMEWORKS = {
     "m2snet": Framework(lambda p, ablation: p.ablation if ablation else p.recipe),
@@ -77,6 +83,10 @@ FRAMEWORKS = {
     ),
     "volumes": Framework(
         lambda p, ablation: p.volumes, _OTHER_LOSS | {"loss_form": "dice_ce"}, lambda p: p.volume_limits
+    ),
+    "short": Framework(lambda p, ablation: SHORT, {"lossnet": None}, lambda p: (240, None)),
+    "short_volumes": Framework(
+        lambda p, ablation: replace(p.volumes, epochs=6), _OTHER_LOSS | {"loss_form": "dice_ce"}, lambda p: (40, 10)
     ),
 }
 
@@ -90,7 +100,8 @@ class Study:
     the profile's smaller recipe. ``framework`` is whose training it is, one of :data:`FRAMEWORKS`. Profiles that are
     ``small`` train the rows in ``small_rows`` and the tasks in ``small_tasks`` only (None: all), and make the changes
     ``small`` to every row's run, for instance where weights are too large to fetch in a class. Profiles that train
-    ``few`` networks take ``few_rows`` and ``few_tasks`` instead, by default no row.
+    ``few`` networks take ``few_rows`` and ``few_tasks`` instead, by default no row. A ``short`` study asks only whether
+    networks train at all: the profile full trains it, with its first seed.
     """
 
     title: str
@@ -104,6 +115,7 @@ class Study:
     small_rows: tuple[str, ...] | None = None
     small_tasks: tuple[str, ...] | None = None
     small: dict[str, Any] = field(default_factory=dict)
+    short: bool = False
     few_rows: tuple[str, ...] = ()
     few_tasks: tuple[str, ...] | None = None
 
@@ -145,6 +157,8 @@ class Study:
         p, chosen = find_profile(profile), self.rows[row]
         if isinstance(chosen, NotRun):
             return chosen
+        if self.short and profile != "full":
+            return NotRun(Status.NOT_RUN, "short runs are made by the profile full alone")
         trained = self.few_rows if p.few else self.small_rows if p.small else None
         if trained is not None and row not in trained:
             count = len(trained) or "no"
@@ -164,7 +178,8 @@ class Study:
             if task not in (None, name) or self.why_not(row, profile, data, name):
                 continue
             folds = min(of_row.folds, p.folds or of_row.folds)
-            numbers = [(seed, fold) for seed in p.seeds for fold in range(1, folds + 1)]
+            seeds = p.seeds[:1] if self.short else p.seeds
+            numbers = [(seed, fold) for seed in seeds for fold in range(1, folds + 1)]
             runs += [self._run(row, p, data, of_row, p.epochs.get(name), seed, fold) for seed, fold in numbers]
         return runs
 

@@ -105,7 +105,7 @@ def _cell(results: Results, row: str, dataset: str) -> tuple[pd.DataFrame, dict[
     runs = results.runs(row, name)
     if not (finished := [done for done in results.finished[row] if done.run in runs]):
         return scores, how | {"reason": find_lack(runs[0], results.data) or _not_yet(results)}
-    paper = study.runs(row, "paper", results.data, name)[0]
+    paper = next(iter(study.runs(row, "paper", results.data, name)), None)  # none of a short study
     scores, measured = _measured(finished, label, runs, paper)
     return scores, how | measured
 
@@ -137,7 +137,7 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
 
 
 def _measured(
-    finished: list[Finished], label: str, runs: list[Run], paper: Run
+    finished: list[Finished], label: str, runs: list[Run], paper: Run | None
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     """The mean scores on one data set, a line per fold or seed, and how they came to be; or why there are none."""
     scored = [(run, scores[scores["dataset"] == label]) for run, _, scores in finished]
@@ -154,7 +154,9 @@ def _measured(
     made_up = is_made_up(name, here.data)
     notes = ["made-up images, not the paper's data"] * made_up
     notes += ["of the paper's data the part that comes with the repository"] * (here.data == "sample" and not made_up)
-    if (ours := _settings(here)) != (papers := _settings(paper)):
+    if paper is None:
+        notes.append(f"a short run: {_settings(here)}")
+    elif (ours := _settings(here)) != (papers := _settings(paper)):
         notes.append(f"here {ours}; profile paper: {papers}")
     # The set may be one that the run was scored on in earlier days.
     split = dict(split_of(test_set, "test") for test_set in here.test_sets).get(name, "test")

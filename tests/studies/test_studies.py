@@ -12,7 +12,9 @@ from m2s.studies import STUDIES, published
 from m2s.studies.profiles import PROFILES
 from m2s.studies.run import split_of
 from m2s.studies.study import Row
+from m2s.zoo import MODELS
 
+SHORT, IN_3D = ("short", "short_volumes"), {"unetr", "swin_unetr", "uxnet", "mednext", "segmamba"}
 ELSEWHERE = {"", "Polyp", "BTCV Avg", "CVC-300 (912 images)"}
 """Printed columns that are no scores of a test set (costs, an average), or of images that nobody has a list of."""
 
@@ -38,7 +40,7 @@ def test_every_row_has_its_runs_or_a_reason(study, profile):
             reason = chosen.why_not(row, profile, "real", name)
             assert bool(made) != bool(reason)
             if made:
-                assert len(made) == len(p.seeds) * min(task.folds, p.folds or task.folds)
+                assert len(made) == (1 if chosen.short else len(p.seeds)) * min(task.folds, p.folds or task.folds)
                 assert len({run.key for run in made}) == len(made)
                 assert all(run.num_classes == task.num_classes for run in made)
 
@@ -166,4 +168,18 @@ def test_the_lab_trains_few_networks_and_no_ablation():
 def test_smoke_trains_something_of_every_study_but_those_of_real_data():
     for name, study in STUDIES.items():
         made = [run for row in study.rows for run in study.runs(row, "smoke", "phantom")]
-        assert bool(made) == (name not in ("btcv", "wiring")), name
+        assert bool(made) == (name not in ("btcv", "wiring", "short", "short_volumes")), name
+
+
+def test_short_runs_have_every_network_once():
+    """Each network of the zoo in 2-D, and those in 3-D that no other table has run; once, in the profile full alone."""
+    images, volumes = ([run for row in STUDIES[n].rows for run in STUDIES[n].runs(row, "full", "real")] for n in SHORT)
+    models = [run.model for run in images]
+    assert set(models) == {name for name in MODELS if not name.endswith("3d")} - IN_3D
+    assert len(models) == len(set(models)) + 1  # the classic U-Net with and without gates
+    assert {run.model for run in volumes} == IN_3D
+    for run in (*images, *volumes):
+        assert run.recipe.seed == 0 and run.recipe.epochs <= 6 and run.lossnet is None
+    for name in SHORT:
+        for row in STUDIES[name].rows:
+            assert not STUDIES[name].runs(row, "paper", "real") + STUDIES[name].runs(row, "full", "phantom")
