@@ -12,7 +12,7 @@ from m2s.runs.plan import find_lack
 from m2s.studies import STUDIES, published
 from m2s.studies.profiles import find_profile
 from m2s.studies.run import Run, split_of
-from m2s.studies.study import Status
+from m2s.studies.study import NotRun, Status, published_only
 from m2s.tables.results import Finished, Results
 
 REPRINTS = {
@@ -26,6 +26,11 @@ OURS = ["ours", "sd", "seeds", "seed_list", "images", "data", "status", "reason"
 LOWER_IS_BETTER = ("MAE", "ASD", "HD95", "MED", "FLOPs_G", "Params_M")
 COSTS = ("25_efficiency.csv", "34_multiscale_styles_cost.csv", "51_lgmsnet_2d_table_cost.csv", "53_lgmsnet_3d_cost.csv")
 """What four notebooks count and time, as CSV in the folder of tables: parameters, multiply-adds, speed need no run."""
+NO_SCORES = {
+    ("F1_stars", "IoU_stars"): published_only("how significant the paper found a difference of its own runs"),
+    ("Modality", "Eval_sets", "2D", "3D", "MS", "Global", "General"): published_only("a property of a network"),
+}
+"""Columns of LGMSNet's Tables 2 and 5 that no run measures."""
 EXTRA = "no paper prints this"
 
 
@@ -125,6 +130,11 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
     uncovered = {"status": Status.NOT_RUN, "reason": "not run: no study covers this cell", "seeds": 0, "images": 0}
     uncovered |= dict.fromkeys(("seed_list", "data", "runs"), "")
     table = table.fillna(uncovered).astype({"seeds": int, "images": int})
+    for metrics, reason in NO_SCORES.items():
+        table.loc[table["metric"].isin(metrics), ["status", "reason"]] = reason.status, str(reason)
+    for (printed_in, row), reason in _never_run().items():  # also in columns that are no scores
+        here = (table["name"] == printed_in) & (table["row"] == row)
+        table.loc[here, ["status", "reason"]] = reason.status, str(reason)
     costs = [opened.folder / "tables" / name for name in COSTS]
     if parts := [pd.read_csv(path) for path in costs if path.is_file()]:
         counted = pd.concat(parts).dropna(subset="ours").set_index(["table", "row", "metric"])
@@ -183,6 +193,12 @@ def _reprints(name: str) -> set[str]:
     """A printed table and, where the other version of the paper has it too, that one."""
     pairs = REPRINTS | {revised: first for first, revised in REPRINTS.items()}
     return {table for table in (name, pairs.get(name)) if table}
+
+
+def _never_run() -> dict[tuple[str, str], NotRun]:
+    """Of every row that no profile runs the reason, by printed table and row."""
+    rows = ((study.published, row, chosen) for study in STUDIES.values() for row, chosen in study.rows.items())
+    return {(t, row): chosen for name, row, chosen in rows if isinstance(chosen, NotRun) for t in _reprints(name)}
 
 
 def _settings(run: Run) -> str:

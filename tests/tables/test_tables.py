@@ -172,6 +172,9 @@ def test_versus_holds_every_published_cell_once(tmp_path):
     }
     assert table["ours"].notna().equals(table["status"] == "measured")
     assert (table.loc[table["dataset"] == "BTCV Avg", "reason"] == "not run: no study covers this cell").all()
+    differences = table[table["row"].str.contains(", gain over ")]
+    assert set(differences["reason"]) == {"published only: a difference of two other rows"}, "in parameters as well"
+    assert set(table.loc[table["metric"] == "IoU_stars", "status"]) == {"published only"}
 
 
 def test_versus_takes_what_is_counted_without_a_run(tmp_path):
