@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from m2s import paths
-from m2s.runs.plan import batch_runs, list_runs, notebook_runs
+from m2s.runs.plan import batch_runs, find_sources, list_runs, notebook_runs
 
 PROFILE = config.get("profile", "lab")
 DATA = paths.resolve_data(config.get("data", "sample"))
@@ -44,8 +44,6 @@ NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 NEEDS = config.get("needs", {})
 RECORD = "runs/{key}/record.json"
 DONE = "notebooks/{stem}.done"
-# They write tables.COSTS.
-COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_lgmsnet_3d"]
 # A notebook runs again when the library changes, except the files that only start things.
 LIBRARY = sorted(str(path) for path in find_plain(paths.ROOT / "m2s", "library").rglob("*.py"))
 LIBRARY = [path for path in LIBRARY if Path(path).parent.name not in ("cli", "classroom", "nnunet", "trainers")]
@@ -81,7 +79,7 @@ rule all:
 
 
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
-# it any more: Snakemake would delete it first.
+# it any more: it would count as begun. What another reproduction finishes meanwhile is not deleted first (update).
 for number, batch in enumerate(batch_runs(PROFILE, DATA)):
     todo = [run for run in batch if not (RESULTS / RECORD.format(key=run.key)).exists()]
     if not todo:
@@ -93,7 +91,7 @@ for number, batch in enumerate(batch_runs(PROFILE, DATA)):
         name:
             f"train_{number}"
         output:
-            [RECORD.format(key=run.key) for run in todo],
+            [update(RECORD.format(key=run.key)) for run in todo],
         log:
             f"logs/{batch[0].key}.log",
         params:
@@ -131,8 +129,7 @@ rule notebook:
         lambda wildcards: expand(
             RECORD, key=[run.key for run in notebook_runs(wildcards.stem, PROFILE, DATA)]
         ),
-        # The last notebook gathers the costs that four others count.
-        lambda wildcards: expand(DONE, stem=COUNTED if wildcards.stem == "90_paper_versus_ours" else []),
+        lambda wildcards: expand(DONE, stem=find_sources(wildcards.stem)),
     output:
         touch(DONE),
     log:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +17,11 @@ import psutil
 from m2s import paths
 from m2s.cli import estimates
 from m2s.cli.cluster import estimate_needs, find_slurm_error, list_executor_arguments
+from m2s.cli.side_by_side import OWN, WHOLE, end_tree, lock_notebooks, note_processes
 from m2s.errors import InputError, RunError, require_extra, unknown
-from m2s.runs.plan import list_runs, notebook_runs
+from m2s.runs.plan import find_sources, list_runs, notebook_runs
 from m2s.runs.store import load_record
 from m2s.studies.run import Run
-
-LOG, PIDS, CONFIG = "reproduce.log", ".reproduce.pids", ".reproduce.json"
 
 
 @dataclass
@@ -82,7 +81,8 @@ def reproduce(
     What was done before is kept: a second call has nothing to do, and a call after a kill goes on where the last one
     stopped. A failing job does not stop the others, and is reported at the end by a ``RunError``.
 
-    ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. ``dry_run`` prints
+    ``only`` names notebooks (``20_polyp_table`` or just ``20``): they and the runs that they need. Reproductions of
+    different notebooks can be at work in one results folder; one that shares a notebook waits. ``dry_run`` prints
     what would be done, and how long it will take here. ``notebooks`` is another folder of notebooks. With another
     ``executor``, Snakemake submits each job to a cluster (:func:`m2s.cli.cluster.list_executor_arguments`).
     """
@@ -94,37 +94,46 @@ def reproduce(
     remote = executor != "local" and not dry_run
     placed = list_executor_arguments(executor, jobs, workflow_profile) if remote else ["--cores", str(cores)]
     results = paths.results_dir(profile, data)
+    every = _list_notebooks(notebooks)
+    stems = _match_notebooks(only, every)
+    gathered = {source for stem in stems for source in find_sources(stem)}.intersection(every)
+    held = sorted(gathered.union(stems)) or [WHOLE, *every]
+    config, log = (results / OWN / f"{held[0]}.{kind}" for kind in ("json", "log"))
     command = [sys.executable, "-m", "m2s.cli.engine", "--snakefile", str(paths.ROOT / "Snakefile")]
     command += ["--directory", str(results), *placed, "--nolock", "--nocolor"]
     command += ["--keep-going", "--rerun-triggers", "mtime", "--rerun-incomplete", "--keep-incomplete"]
     command += ["--dry-run"] if dry_run else []
-    stems = _match_notebooks(only, notebooks)
     command += [f"notebooks/{stem}.done" for stem in stems]
     settings = {"profile": profile, "data": data, "notebooks": str(notebooks), "results": str(paths.results_root())}
-    command += ["--configfile", str(results / CONFIG)]  # of its arguments it makes numbers, lists and comments
+    command += ["--configfile", str(config)]  # of its arguments it makes numbers, lists and comments
     if remote:
         settings["needs"] = estimate_needs(_list_todo(runs, stems, profile, data), profile, data)
-    with _lock_results(results, wait=not dry_run):
-        (results / CONFIG).write_text(json.dumps(settings), encoding="utf-8")
+    with lock_notebooks(results, held, wait=not dry_run):
+        config.write_text(json.dumps(settings), encoding="utf-8")
         if not dry_run and (notebooks / "drawings").is_dir():  # beside the executed copies, which show them
             drawings = results / "notebooks" / "drawings"
-            shutil.copytree(notebooks / "drawings", drawings, copy_function=paths.copy_file, dirs_exist_ok=True)
-        progress, code = _run_engine(command, results, dry_run, remote)
+            with paths.hold_lock(results / OWN / "drawings.lock", "another reproduction copies the drawings"):
+                shutil.copytree(notebooks / "drawings", drawings, copy_function=paths.copy_file, dirs_exist_ok=True)
+        progress, code = _run_engine(command, results, held, dry_run, remote)
     if dry_run and code == 0:
         _print_plan(progress, profile, data, cores)
     elif progress.failed:
         raise RunError(_describe_failures(progress, results))
     elif code:
-        raise RunError(f"Snakemake ended with {code}: {_last_line(results / LOG)} (all of it: {results / LOG})")
+        raise RunError(f"Snakemake ended with {code}: {_last_line(log)} (all of it: {log})")
     else:
         print(f"everything is done: {results}")
 
 
-def _match_notebooks(only: Iterable[str], notebooks: Path) -> list[str]:
-    """The stems of the notebooks that ``only`` names by stem, by file or by number."""
-    stems = sorted(path.stem for path in notebooks.glob("[0-9][0-9]_*.ipynb"))
-    if not stems:
+def _list_notebooks(notebooks: Path) -> list[str]:
+    """The stems of the notebooks in a folder, sorted."""
+    if not (stems := sorted(path.stem for path in notebooks.glob("[0-9][0-9]_*.ipynb"))):
         raise InputError(f"no notebooks in {notebooks}")
+    return stems
+
+
+def _match_notebooks(only: Iterable[str], stems: Sequence[str]) -> list[str]:
+    """Those of ``stems`` that ``only`` names by stem, by file or by number."""
     by_name = {stem[:2]: stem for stem in stems} | {stem: stem for stem in stems}
     names = [Path(name).name.removesuffix(".ipynb") for name in only]
     for name in names:
@@ -137,40 +146,12 @@ def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def _lock_results(results: Path, wait: bool) -> Iterator[None]:
-    """Hold the results folder, after any other reproduction in it; end what a killed call left there."""
-    caller = _read_pids(results)[0]
-    busy = f"another reproduction (process {caller}) is at work in {results}"
-    with paths.hold_lock(results / ".reproduce.lock", busy, wait):
-        try:
-            _end_left_over(results)
-            yield
-        finally:
-            (results / PIDS).unlink(missing_ok=True)
-
-
-def _read_pids(results: Path) -> tuple[int, int]:
-    """The processes of the last reproduction in this folder: ``m2s reproduce`` and Snakemake; 0 where unknown."""
-    try:
-        caller, engine = (results / PIDS).read_text(encoding="utf-8").split()
-        return int(caller), int(engine)
-    except (OSError, ValueError):
-        return 0, 0
-
-
-def _end_left_over(results: Path) -> None:
-    """End the Snakemake of a reproduction that was killed outright; its number may belong to another process by now."""
-    with suppress(psutil.Error):
-        engine = psutil.Process(_read_pids(results)[1])
-        if str(results) in engine.cmdline():
-            _end_tree(engine)
-
-
-def _run_engine(command: list[str], results: Path, dry_run: bool, remote: bool) -> tuple[Progress, int]:
-    """Run Snakemake, keep its words in ``reproduce.log``, print a line for each job that ends; return its exit code."""
+def _run_engine(
+    command: list[str], results: Path, held: Sequence[str], dry_run: bool, remote: bool
+) -> tuple[Progress, int]:
+    """Run Snakemake, keep its words in a log, print a line for each job that ends; return its exit code."""
     progress, start = Progress(), time.monotonic()
-    with open(results / LOG, "w", encoding="utf-8") as log:
+    with open(results / OWN / f"{held[0]}.log", "w", encoding="utf-8") as log:
         # A session of its own, so that Ctrl-C reaches it by us alone, and it does not end before it is told to.
         process = psutil.Popen(
             command,
@@ -183,7 +164,7 @@ def _run_engine(command: list[str], results: Path, dry_run: bool, remote: bool) 
             env=os.environ | _replace_home(results),
         )
         try:
-            (results / PIDS).write_text(f"{os.getpid()} {process.pid}", encoding="utf-8")
+            note_processes(results, held, process.pid)
             for line in process.stdout:
                 ended = progress.take_event(json.loads(line))
                 if ended is not None and not dry_run:
@@ -196,7 +177,7 @@ def _run_engine(command: list[str], results: Path, dry_run: bool, remote: bool) 
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(120)
             if process.poll() is None:
-                _end_tree(process)
+                end_tree(process)
 
 
 def _replace_home(results: Path) -> dict[str, str]:
@@ -207,16 +188,6 @@ def _replace_home(results: Path) -> dict[str, str]:
     other = results / ".snakemake" / "home"
     other.mkdir(parents=True, exist_ok=True)
     return {"HOME": str(other)}
-
-
-def _end_tree(process: psutil.Process) -> None:
-    """End a process and all that it has started, by force what is still there after five seconds."""
-    tree = [process, *process.children(recursive=True)]
-    for end in (psutil.Process.terminate, psutil.Process.kill):
-        for one in tree:
-            with suppress(psutil.NoSuchProcess):
-                end(one)
-        _, tree = psutil.wait_procs(tree, timeout=5)
 
 
 def _print_job(progress: Progress, number: int, start: float) -> None:

@@ -108,3 +108,12 @@ def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
     shown += [run for name, row in FIRST_RUNS.get(notebook, ()) for run in STUDIES[name].runs(row, profile, data)[:1]]
     keys = {run.key for run in shown}
     return [run for run in list_runs(profile, data) if run.key in keys]
+
+
+COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_lgmsnet_3d"]
+"""The notebooks that count what networks cost (``tables.COSTS``), which the last one gathers."""
+
+
+def find_sources(notebook: str) -> list[str]:
+    """The notebooks whose results a notebook gathers."""
+    return COUNTED if notebook == "90_paper_versus_ours" else []

@@ -63,7 +63,7 @@ def list_files(results: Path) -> dict[str, Path]:
     """Every file by its name within the results; the engine's own notes, and logs, left out."""
     root = results / f"{PROFILE}-{DATA}"
     files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    own = (".snakemake/", ".reproduce", "reproduce.log", "logs/")
+    own = (".snakemake/", ".reproduce/", "logs/")
     return {name: path for name, path in files.items() if not name.startswith(own)}
 
 

@@ -76,7 +76,7 @@ def test_results_that_are_lost_on_the_way_are_told(notebooks, tmp_path):
     assert ended.returncode == 1
     assert ended.stderr == (
         "m2s: error: Snakemake ended with 1: its log is gone, as where a folder or share was lost "
-        f"(all of it: {results / 'reproduce.log'})\n"
+        f"(all of it: {results / '.reproduce' / '97_lost.log'})\n"
     )
     (tmp_path / "trouble").unlink()
     assert reproduce(notebooks, "97_lost").returncode == 0

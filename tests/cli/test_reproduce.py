@@ -18,8 +18,9 @@ import pytest
 from filelock import FileLock, Timeout
 
 from m2s import paths
-from m2s.cli import reproduce
+from m2s.cli import reproduce, side_by_side
 from m2s.errors import InputError
+from m2s.runs import plan
 from m2s.runs.plan import batch_runs, list_runs
 from m2s.studies import STUDIES
 
@@ -62,8 +63,8 @@ class Reproduction:
 
     def files(self) -> dict[str, int]:
         """When each file of the results was written; the engine's own notes left out."""
-        every = (p for p in self.results.rglob("*") if p.is_file() and ".snakemake" not in p.parts)
-        return {str(p): p.stat().st_mtime_ns for p in every if not p.name.startswith((".reproduce", "reproduce."))}
+        every = (p for p in self.results.rglob("*") if p.is_file())
+        return {str(p): p.stat().st_mtime_ns for p in every if not {".snakemake", side_by_side.OWN} & {*p.parts}}
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +168,8 @@ HOLD = """
 import signal, sys, time
 from filelock import FileLock
 
-lock = FileLock(sys.argv[2] + "/.reproduce.lock")
 if sys.argv[1] == "hold":
+    lock = FileLock(sys.argv[2] + "/.reproduce/21.lock")
     lock.acquire()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
 print("ready", flush=True)
@@ -178,8 +179,9 @@ time.sleep(60)
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a process in a group of its own, on a results folder: one that holds its lock, or one that only works."""
+    """Start a process in a group of its own, on a results folder: it holds notebook 21, or only works."""
     processes = []
+    (tmp_path / side_by_side.OWN).mkdir()
 
     def start_process(kind: str) -> subprocess.Popen:
         command = [sys.executable, "-c", HOLD, kind, str(tmp_path)]
@@ -196,15 +198,17 @@ def start(tmp_path):
         process.wait()
 
 
-def test_a_second_reproduction_of_a_folder_waits_for_the_first(tmp_path, start, capsys):
+def test_a_second_reproduction_of_a_notebook_waits_for_the_first(tmp_path, start, capsys):
     holder = start("hold")
-    (tmp_path / reproduce.PIDS).write_text(f"{holder.pid} {os.getpid()}")
-    busy = f"another reproduction (process {holder.pid}) is at work in {tmp_path}"
+    (tmp_path / side_by_side.OWN / "21.pids").write_text(f"{holder.pid} {os.getpid()}")
+    with side_by_side.lock_notebooks(tmp_path, ["20", "22"], wait=False):
+        pass
+    busy = f"another reproduction (process {holder.pid}) is at work on notebook 21 in {tmp_path}"
     with pytest.raises(InputError, match=re.escape(f"{busy}: try again when it has ended")):
-        reproduce._lock_results(tmp_path, wait=False).__enter__()
+        side_by_side.lock_notebooks(tmp_path, ["20", "21"], wait=False).__enter__()
     assert holder.poll() is None
     Timer(1, holder.kill).start()  # a lock ends with its process
-    with reproduce._lock_results(tmp_path, wait=True):
+    with side_by_side.lock_notebooks(tmp_path, ["all", "20", "21"], wait=True):
         assert holder.wait(10) == -signal.SIGKILL
     assert capsys.readouterr().err == f"{busy}: waiting for it\n"
 
@@ -222,19 +226,26 @@ def test_what_a_killed_reproduction_left_behind_is_ended(tmp_path, start):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     engine = start("work")
-    (tmp_path / reproduce.PIDS).write_text(f"{gone.pid} {engine.pid}")
-    with reproduce._lock_results(tmp_path, wait=True):
+    for stem in ("20", "21"):
+        (tmp_path / side_by_side.OWN / f"{stem}.pids").write_text(f"{gone.pid} {engine.pid}")
+    with side_by_side.lock_notebooks(tmp_path, ["21", "22"], wait=True):
         engine.wait(10)
         assert engine.stderr.read() == "asked to end\n"
         with pytest.raises(Timeout):
-            FileLock(tmp_path / ".reproduce.lock").acquire(timeout=0)
+            FileLock(tmp_path / side_by_side.OWN / "21.lock").acquire(timeout=0)
 
 
 def test_a_process_that_took_the_number_of_a_left_over_one_goes_on(tmp_path, start):
     other = start("work")
     results = tmp_path / "results"
-    results.mkdir()
-    (results / reproduce.PIDS).write_text(f"{other.pid} {other.pid}")
-    with reproduce._lock_results(results, wait=True):
+    pids = results / side_by_side.OWN / "20.pids"
+    pids.parent.mkdir(parents=True)
+    pids.write_text(f"{other.pid} {other.pid}")
+    with side_by_side.lock_notebooks(results, ["20"], wait=True):
         assert other.poll() is None
-    assert not (results / reproduce.PIDS).exists()
+    assert not pids.exists()
+
+
+def test_a_notebook_that_gathers_others_is_held_with_them():
+    assert plan.find_sources("90_paper_versus_ours") and not plan.find_sources("20_polyp_table")
+    assert all((paths.ROOT / "notebooks" / f"{stem}.ipynb").exists() for stem in plan.COUNTED)
