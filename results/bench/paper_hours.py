@@ -35,7 +35,7 @@ def count_work(run: Run, known: dict[tuple, int]) -> float:
         known[kind] = count_flops(run)
     # A batch of another size costs in proportion to its pixels.
     pixels = sum((size / recipe.size) ** 2 for size in sizes) / len(sizes)
-    return known[kind] * pixels * count_images(run)
+    return known[kind] * pixels * count_published_images(run)
 
 
 def count_flops(run: Run) -> int:
@@ -48,7 +48,7 @@ def count_flops(run: Run) -> int:
     return counter.get_total_flops() // run.clip
 
 
-def count_images(run: Run) -> int:
+def count_published_images(run: Run) -> int:
     """Images that a whole training sees: the sets' published numbers or, where there is none, those of made-up ones."""
     images = 0
     for name, split in (split_of(one, "train") for one in run.train_sets):
@@ -68,12 +68,12 @@ def main() -> None:
     """Print the table of ``docs/cluster.md``."""
     m2snet, msnet, known = read_record(M2SNET), read_record(MSNET), {}
     per_work = m2snet["seconds"]["training"] / count_work(Run.from_settings(m2snet["settings"]), known)
-    per_image = msnet["seconds"]["training"] / count_images(Run.from_settings(msnet["settings"]))
+    per_image = msnet["seconds"]["training"] / count_published_images(Run.from_settings(msnet["settings"]))
     runs = {run.key: run for study in STUDIES for run in study_runs(study, "paper", "real")}
     taken, left_out = {}, {}
     for key, run in runs.items():
         try:
-            taken[key] = max(per_work * count_work(run, known), per_image * count_images(run))
+            taken[key] = max(per_work * count_work(run, known), per_image * count_published_images(run))
         except InputError as error:  # a network of an extra that is not installed
             left_out[key] = str(error)
     hours = {"M2SNet's tables": 0.0, "LGMSNet's tables in 2-D": 0.0, "volumes": 0.0}

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+PATIENCE = 1800
+"""Seconds after which a test gives up waiting; a machine that is busy with other work has been ten times as slow."""
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
 
 CONFIG = """
@@ -96,11 +98,11 @@ class Slurm:
         srun.chmod(0o755)
         names = {name: f"--{name}-file={self.folder}/munge.{name}" for name in ("key", "log", "pid", "seed")}
         self._launch("munged", "--foreground", "--force", f"--socket={self.folder}/munge.sock", *names.values())
-        wait_for((self.folder / "munge.sock").exists, 30, "munged has no socket")
+        wait_for((self.folder / "munge.sock").exists, PATIENCE, "munged has no socket")
         self._launch("slurmctld", "-D")
         for node in ("n1", "n2"):
             self.start_node(node)
-        wait_for(lambda: self.ask("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == "2", 120, "two idle nodes")
+        wait_for(lambda: self.ask("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == "2", PATIENCE, "two idle nodes")
 
     def start_node(self, node: str) -> None:
         self._launch("slurmd", "-D", "-N", node, name=node)
@@ -123,7 +125,7 @@ class Slurm:
         lines = self.ask("squeue", "-h", "-o", "%i|%N|%k", *(["-t", state] if state else [])).splitlines()
         return [tuple(line.split("|", 2)) for line in lines]
 
-    def wait_for_job(self, rule: str, seconds: float = 240) -> tuple[str, str]:
+    def wait_for_job(self, rule: str, seconds: float = PATIENCE) -> tuple[str, str]:
         """Number and node of a job of a rule that is at work."""
 
         def find() -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from slurm import Slurm, find_lack, wait_for
+from slurm import PATIENCE, Slurm, find_lack, wait_for
 
 from m2s import paths
 
@@ -80,21 +80,21 @@ def test_a_reproduction_survives_what_a_cluster_does_to_it(slurm, notebooks, tmp
     process = start(slurm, remote, notebooks, *both)
     slurm.wait_for_job("train")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=180)
+    _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "the same command goes on from there" in told, told
-    wait_for(lambda: not slurm.list_jobs(), 60, "Ctrl-C left jobs on the cluster")
+    wait_for(lambda: not slurm.list_jobs(), PATIENCE, "Ctrl-C left jobs on the cluster")
 
     process = start(slurm, remote, notebooks, *both)
     cancelled, _ = slurm.wait_for_job("train")
     slurm.ask("scancel", cancelled)
-    wait_for(lambda: cancelled not in [job for job, _, _ in slurm.list_jobs()], 60, "scancel did nothing")
+    wait_for(lambda: cancelled not in [job for job, _, _ in slurm.list_jobs()], PATIENCE, "scancel did nothing")
     again, _ = slurm.wait_for_job("train")
     assert again != cancelled
     lost, node = slurm.wait_for_job("22_lung_table")
     slurm.kill_node(node, lost)
-    wait_for(lambda: "down" in slurm.ask("sinfo", "-h", "-n", node, "-o", "%T"), 120, "a dead node is not noticed")
+    wait_for(lambda: "down" in slurm.ask("sinfo", "-h", "-n", node, "-o", "%T"), PATIENCE, "a dead node is not noticed")
     slurm.start_node(node)
-    out, told = process.communicate(timeout=600)
+    out, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, out + told
     assert "1 of 3 jobs failed" in told and "notebook 99_fails: cell 2: KeyError: 'mDice'" in told, told
     assert "notebook 22_lung_table" in out
@@ -104,7 +104,7 @@ def test_a_reproduction_survives_what_a_cluster_does_to_it(slurm, notebooks, tmp
     assert left == {".reproduce"}, "a file of a lock is left for each notebook, and none for a run"
 
     process = start(slurm, local, notebooks, "--only", "22")
-    out, told = process.communicate(timeout=600)
+    out, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     files = list_files(local)
     assert any(name.startswith("tables/") for name in files) and list_files(remote) == files
@@ -116,6 +116,6 @@ def test_a_job_that_slurm_ends_is_named_with_slurms_own_words(slurm, notebooks, 
     process = start(slurm, tmp_path / "results", notebooks, *one)
     job, _ = slurm.wait_for_job("train")
     slurm.ask("scancel", job)
-    _, told = process.communicate(timeout=180)
+    _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and "1 of 2 jobs failed, 1 that need them did not run" in told, told
     assert f"JOB {job} ON n" in told and "CANCELLED" in told, told
