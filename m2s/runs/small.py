@@ -1,6 +1,6 @@
 """Problems of seconds, for experiments that a notebook repeats over seeds: made-up feature maps with discs to find."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -61,3 +61,12 @@ def area_under_roc(scores: Tensor, truth: Tensor) -> float:
     """
     inside, outside = scores[truth > 0].numpy(), scores[truth <= 0].numpy()
     return float(mannwhitneyu(inside, outside, method="asymptotic").statistic / (inside.size * outside.size))
+
+
+def count_steps_to_halve(step: Callable[[], float], limit: int) -> int | None:
+    """How many training steps bring the loss to half of what the first one gave; None if ``limit`` steps do not.
+
+    ``step`` makes one training step on images that stay the same, and returns the loss that it began with.
+    """
+    first = step()
+    return next((taken for taken in range(1, limit + 1) if step() <= first / 2), None)

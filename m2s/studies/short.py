@@ -34,8 +34,11 @@ ROWS_2D = {
         NAMESAKES.get(name, name): row for name, row in _choose(LGMSNETS["lgmsnet"].rows, "TransUNet", "M2SNet").items()
     },
 }
-# Their encoders' weights come from the hub alone.
-ROWS_2D |= {name: ROWS_2D[name].but(pretrained=False) for name in ("MobileViT-s", "RepViT-m3")}
+# Their encoders' weights come from the hub alone, and at 64 pixels their map would have 2 × 2 places.
+ROWS_2D |= {
+    name: replace(ROWS_2D[name].but(pretrained=False), recipe={"size": 96, "encoder_lr": 1e-3})
+    for name in ("MobileViT-s", "RepViT-m3")
+}
 
 # The other three have whole runs on these volumes.
 ROWS_SHORT_3D = _choose(ROWS_3D, "LGMSNet", "M2SNet in 3-D", "U-Net in 3-D")
