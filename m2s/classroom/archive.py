@@ -11,7 +11,7 @@ from m2s.classroom.copies import TOP, format_answers, make_student_copy, read_ma
 from m2s.errors import InputError, some
 
 FOLDERS = ["m2s", "samples", "weights", "notebooks/drawings"]
-FOLDERS += ["results/published", "results/full-real/runs", "results/full-real/tables"]
+FOLDERS += ["results/bench", "results/published", "results/full-real/runs", "results/full-real/tables"]
 """The folders of the repository that are in the archive as they are."""
 
 

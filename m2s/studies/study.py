@@ -55,7 +55,6 @@ class Row:
 
 published_only = partial(NotRun, Status.PUBLISHED)
 DIFFERENCE = published_only("a difference of two other rows")
-NOT_BUILT = published_only("this network is not built here")
 
 
 @dataclass(frozen=True)

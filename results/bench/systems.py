@@ -1,7 +1,7 @@
 """What every network of the tables costs, side by side, and whether it trains: ``python results/bench/systems.py``.
 
-It writes ``systems.csv``, a line a network as soon as that is measured, and goes on where it was stopped. Parameters
-and multiply-adds are those of the form that the profile ``paper`` trains, with one class in 2-D and fourteen in 3-D.
+It writes ``systems.csv``, first counts, then steps, each as soon as it is there, and goes on where it was stopped.
+Parameters and multiply-adds are of the form that the profile ``paper`` trains, with one class in 2-D, fourteen in 3-D.
 Steps are of the form of the short runs (studies "short" and "short_volumes"), with random weights: eight images of the
 sample, or a batch of made-up volumes (4, of Swin UNETR 1), AdamW with rate 0.001, the run's own loss, one thread.
 ``step_ratio`` is the time of a step over that of U-Net (over lite0, 64 px; in 3-D: MONAI's, cubes of 32), in turns and
@@ -25,6 +25,7 @@ from m2s.data.crops import CropSet
 from m2s.data.load import load_images
 from m2s.data.tensors import TensorSet, normalize
 from m2s.features.cost import count
+from m2s.paths import whole_file
 from m2s.runs.build import build_loss, build_network
 from m2s.runs.small import count_steps_to_halve
 from m2s.runs.train import make_optimizer
@@ -47,11 +48,11 @@ TABLES = {
 PUBLICATIONS = {
     "UTNet": 10_019_049, "TransUNet": 105_322_001, "PraNet": 30_498_319, "ResUNet++": 4_062_993, "ACSNet": 29_450_709,
     "PNS-Net": 9_793_731, "Inf-Net": 31_072_721, "BCS-Net": 44_822_583, "SKU-Net": 3_935_553, "NU-Net": 77_052_833,
-    "H-vmunet": 8_972_623, "UniverSeg": 1_182_785, "SegGPT": 370_723_203, "SAM 2": 216_924_865,
+    "H-vmunet": 8_569_231, "UniverSeg": 1_182_785, "SegGPT": 370_723_203, "SAM 2": 216_924_865,
     "MedSAM-2": 224_446_642, "Spider": 176_723_360, "LGMSNet's U-Net": 34_527_041,
     "LGMSNet's Attention U-Net": 34_878_573, "LGMSNet's U-Net++": 26_904_137, "Swin-UNet": 27_168_132,
     "MissFormer": 35_452_225, "UCTransNet": 66_430_657, "MADGNet": 31_555_684, "CMUNeXt": 3_149_185,
-    "MedT": 1_520_473, "UniRepLKNet": 5_852_509, "UNeXt": 1_471_921, "TinyU-Net": 481_105, "ERDUNet": 10_212_611,
+    "MedT": 1_524_553, "UniRepLKNet": 5_852_509, "UNeXt": 1_471_921, "TinyU-Net": 481_105, "ERDUNet": 10_212_611,
     "LGMSNet": 2_321_393, "SegMamba in 3-D": 67_363_262, "LGMSNet in 3-D": 6_193_742,
 }  # fmt: skip
 """Of the released code, in the layers that run; Spider's with its frozen second encoder, ACSNet's over ResNet-34. Of
@@ -93,7 +94,7 @@ def count_costs(run: Run) -> dict[str, object]:
     """Parameters, and multiply-adds at two sizes of images, of the network of a run."""
     network = build_network(replace(run, num_classes=14 if run.volumetric else 1), pretrained=False)
     costs: dict[str, object] = {"parameters": sum(p.numel() for p in network.parameters())}
-    if not run.volumetric:
+    if not run.volumetric and run.model != "medsam2":  # whose memory, without gradients, PyTorch's counter refuses
         costs |= {f"GMAC_{size}": round(count(network, size)["FLOPs_G"], 2) for size in (256, 352)}
     return costs
 
@@ -163,25 +164,33 @@ def measure_step(run: Run) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure what is not in :data:`FILE` yet."""
+    """Count what is not in :data:`FILE` yet, then measure the steps that it lacks."""
     torch.set_num_threads(1)
-    done = {}
+    done: dict[str, dict[str, object]] = {}
     if FILE.exists():
         with FILE.open(encoding="utf-8", newline="") as file:
             done = {line["system"]: line for line in csv.DictReader(file)}
-    for system in list_systems():
-        if system.name in done:
-            continue
-        line = {"system": system.name, "table": system.study}
-        line |= {"network": system.paper.model, "encoder": system.paper.encoder}
-        line |= {"publication": PUBLICATIONS.get(system.name)} | count_costs(system.paper)
-        line |= find_printed(system.study, system.row) | measure_step(system.short)
-        done[system.name] = line
-        with FILE.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(done.values())
-        print(line, flush=True)
+    systems = list(list_systems())
+    for system in systems:
+        if system.name not in done:
+            line = {"system": system.name, "table": system.study}
+            line |= {"network": system.paper.model, "encoder": system.paper.encoder}
+            line |= {"publication": PUBLICATIONS.get(system.name)} | count_costs(system.paper)
+            done[system.name] = line | find_printed(system.study, system.row)
+            write(done)
+    for system in systems:
+        if not done[system.name].get("trains"):
+            done[system.name] |= measure_step(system.short)
+            write(done)
+
+
+def write(done: dict[str, dict[str, object]]) -> None:
+    """Write :data:`FILE`, and tell how far it is."""
+    with whole_file(FILE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(done.values())
+    print(f"{len(done)} counted, {sum(bool(line.get('trains')) for line in done.values())} with steps", flush=True)
 
 
 if __name__ == "__main__":

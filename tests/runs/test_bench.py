@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from m2s.cli.main import main
+from m2s.paths import ROOT
 from m2s.runs import bench
+from m2s.zoo import MODELS
 
 SMALL = ["bench", "--encoder", "test_efficientnet", "--size", "32", "--batch", "1", "--rounds", "2"]
 
@@ -59,3 +61,14 @@ def test_a_users_file_is_left_alone(tmp_path, capsys):
     out.write_text("mine")
     assert main([*SMALL, "--out", str(out)]) == 2
     assert "exists and is not a result of this command" in capsys.readouterr().err and out.read_text() == "mine"
+
+
+@pytest.mark.skipif(not (ROOT / "results" / "bench").exists(), reason="no results beside the library")
+def test_the_table_of_costs_has_every_network_of_the_tables():
+    costs = pd.read_csv(ROOT / "results" / "bench" / "systems.csv", index_col="system")
+    assert costs.index.is_unique and set(costs["network"]) == set(MODELS) - {"msnet3d"}  # which is in no table
+    known = costs.dropna(subset="publication")
+    others = {"TransUNet", "ACSNet", "LGMSNet's U-Net++", "ERDUNet"}  # results/bench/README.md says why
+    assert set(known.index[known["parameters"] != known["publication"]]) == others
+    measured = costs.dropna(subset="step_ratio")
+    assert (measured["step_ratio"] > 0).all() and measured["trains"].isin(["yes", "no"]).all()
