@@ -100,7 +100,7 @@ def train_listed(args: argparse.Namespace) -> None:
     from m2s import paths
     from m2s.runs.build import build_network
     from m2s.runs.execute import execute
-    from m2s.runs.plan import find_run, list_runs
+    from m2s.runs.plan import find_runs, list_runs
     from m2s.studies import STUDIES
 
     if args.list:
@@ -111,7 +111,7 @@ def train_listed(args: argparse.Namespace) -> None:
     if args.key and (network or recipe):
         raise InputError(f"--key names a run as it is in the list: leave out --{' and --'.join(network | recipe)}")
     if args.key:
-        runs = [find_run(args.profile, args.data, key) for key in args.key]
+        runs = find_runs(args.profile, args.data, args.key)
     else:
         list_runs(args.profile, args.data)  # reports a wrong profile or folder before anything is written
         run = STUDIES["polyps"].runs("M2SNet", args.profile, args.data)[0]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,7 @@ class Session:
         self.images: ImageSet | None = None  # to choose from
         self.caption = ""  # which image it is, in words
         self._loaded: dict[str, M2SNet] = {}
+        self._sets: dict[str, ImageSet | None] = {}  # each is read once, to be listed and to be shown
         self._lossnet: LossNet | None = None
         self._lossnet_name = lossnet or ("vgg16" if weights.local_weights("vgg16") else "tf_efficientnet_lite0")
 
@@ -91,12 +93,12 @@ class Session:
         """The names of the 2-D data sets that are there; all of them where images are made up."""
         names = [name for name, entry in CATALOGUE.items() if "volume" not in entry.modality]
         if paths.data_label(self.data) == "real":
-            names = [name for name in names if self._load_images(name) is not None]
+            names = [name for name in names if self._load_set(name) is not None]
         return names
 
     def choose_set(self, name: str) -> None:
         """Offer the images of a data set."""
-        self.images = self._load_images(name)
+        self.images = self._load_set(name)
 
     def choose_image(self, index: int) -> None:
         """Take an image of the data set, with its mask."""
@@ -145,13 +147,12 @@ class Session:
             self._lossnet = LossNet(self._lossnet_name)
         return self._lossnet
 
-    def _load_images(self, name: str) -> ImageSet | None:
+    def _load_set(self, name: str) -> ImageSet | None:
         for split in ("test", "train"):
-            try:
-                return datasets.load_images(name, split, self.data)
-            except InputError:
-                continue
-        return None
+            if name not in self._sets:
+                with suppress(InputError):
+                    self._sets[name] = datasets.load_images(name, split, self.data)
+        return self._sets.setdefault(name, None)
 
     def _load_network(self, title: str) -> M2SNet:
         if title == UNTRAINED:

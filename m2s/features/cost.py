@@ -1,9 +1,10 @@
-"""What a network costs: parameters, multiply-adds, speed (Table 6 of both versions of the M2SNet paper), loading."""
+"""What a network costs: parameters, multiply-adds, speed (M2SNet paper, Table 6 of both versions), memory, loading."""
 
 import copy
 import statistics
 import sys
 import time
+import weakref
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -11,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
@@ -39,6 +42,54 @@ def count(model: nn.Module, size: int) -> dict[str, float]:
     model.train(was_training)
     parameters = sum(p.numel() for p in model.parameters())
     return {"Params_M": parameters / 1e6, "FLOPs_G": counter.get_total_flops() / 2e9}
+
+
+class _LivingTensors(TorchDispatchMode):
+    """While open, counts the bytes of all tensors that are alive at once, and keeps the largest sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if (
+                isinstance(leaf, Tensor) and leaf.is_meta
+            ):  # not the weights that are copied, without values, in the mode
+                self.add(leaf.untyped_storage())
+        return result
+
+    def add(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata not in self.known:  # views share a storage
+            self.known.add(storage._cdata)
+            self.alive += storage.nbytes()
+            self.peak = max(self.peak, self.alive)
+            weakref.finalize(storage, self.drop, storage._cdata, storage.nbytes())
+
+    def drop(self, storage: int, size: int) -> None:
+        self.known.discard(storage)
+        self.alive -= size
+
+
+def count_memory(model: nn.Module, size: int, batch: int = 1, training: bool = False) -> float:
+    """10⁶ bytes of all tensors that are alive at once, at most, for a float32 batch of images of ``size`` × ``size``.
+
+    Weights, images, features and, where ``training``, gradients; not the buffers inside of convolutions, nor what an
+    optimizer keeps. As in :func:`count`, nothing is computed.
+    """
+    was_training = model.training
+    with torch.set_grad_enabled(training), _LivingTensors() as memory:
+        tensors = {n: t.detach().to("meta") for n, t in (*model.named_parameters(), *model.named_buffers())}
+        for name, parameter in model.named_parameters():
+            tensors[name].requires_grad_(training and parameter.requires_grad)
+        images = torch.empty(batch, 3, size, size, device="meta")
+        logits = functional_call(model.train(training), tensors, images)
+        if training:
+            logits.sum().backward()
+    model.train(was_training)
+    return memory.peak / 1e6
 
 
 def measure(

@@ -1,5 +1,6 @@
 """The list of runs behind all published tables, for the engine, the notebooks and the command line."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,8 +15,20 @@ from m2s.studies.run import Run, split_of
 from m2s.zoo import FOUNDATION
 
 
-def find_lack(run: Run, data: str) -> str:
-    """What a run needs and does not find, as the reason for which it is not run; "" if all is there."""
+def find_lack(run: Run, data: str, known: dict[tuple, str] | None = None) -> str:
+    """What a run needs and does not find, as the reason for which it is not run; "" if all is there.
+
+    ``known`` keeps the answers for the same ``data``, so that what many runs need is looked for once.
+    """
+    known = {} if known is None else known
+    networks = run.encoder, run.pretrained, run.lossnet, run.lossnet_pretrained
+    needs = (run.train_sets, run.model in FOUNDATION, *networks)
+    if needs not in known:
+        known[needs] = _look_for(run, data)
+    return known[needs]
+
+
+def _look_for(run: Run, data: str) -> str:
     if data_label(data) == "real" and Path(data).is_dir():  # results are shown without their data as well
         for name, split in (split_of(name, "train") for name in run.train_sets):
             try:
@@ -52,21 +65,8 @@ def list_runs(profile: str, data: str) -> list[Run]:
     for run in (run for study in STUDIES for run in study_runs(study, profile, data)):
         known = by_key.get(run.key)  # the same run in two tables is scored on the test sets of both
         by_key[run.key] = run if known is None else known.joined(run)
-    lacks: dict[tuple, str] = {}  # what many runs lack together is looked for once
-    possible = []
-    for run in by_key.values():
-        needs = (
-            run.train_sets,
-            run.model in FOUNDATION,
-            run.encoder,
-            run.pretrained,
-            run.lossnet,
-            run.lossnet_pretrained,
-        )
-        if needs not in lacks:
-            lacks[needs] = find_lack(run, data)
-        if not lacks[needs]:
-            possible.append(run)
+    lacks: dict[tuple, str] = {}
+    possible = [run for run in by_key.values() if not find_lack(run, data, lacks)]
     if not possible:
         reasons = "; ".join(dict.fromkeys(lack.removeprefix("not run: ") for lack in lacks.values()))
         raise InputError(f"nothing to run with profile {profile}: {reasons}")
@@ -82,14 +82,17 @@ def batch_runs(profile: str, data: str) -> list[list[Run]]:
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
 
-def find_run(profile: str, data: str, run: str) -> Run:
-    """The run of the list with this key, or with this name where no other has it."""
-    runs = list_runs(profile, data)
-    if found := [one for one in runs if run in (one.key, one.name)]:
-        if len(found) == 1:
-            return found[0]
-        raise InputError(f"{len(found)} runs are called {run}: give a key, {some([one.key for one in found])}")
-    raise unknown("run", run, [one.key for one in runs])
+def find_runs(profile: str, data: str, wanted: Sequence[str]) -> list[Run]:
+    """The runs of the list with these keys, or with these names where no other has them."""
+    runs, chosen = list_runs(profile, data), []
+    for name in wanted:
+        found = [run for run in runs if name in (run.key, run.name)]
+        if not found:
+            raise unknown("run", name, [run.key for run in runs])
+        if len(found) > 1:
+            raise InputError(f"{len(found)} runs are called {name}: give a key, {some([run.key for run in found])}")
+        chosen += found
+    return chosen
 
 
 FIRST_RUNS = {

@@ -109,7 +109,7 @@ def _cell(results: Results, row: str, dataset: str) -> tuple[pd.DataFrame, dict[
         return scores, how | {"reason": f"not run: the images of this set are {missing}"}
     runs = results.runs(row, name)
     if not (finished := [done for done in results.finished[row] if done.run in runs]):
-        return scores, how | {"reason": find_lack(runs[0], results.data) or _not_yet(results)}
+        return scores, how | {"reason": find_lack(runs[0], results.data, results.lacks) or _not_yet(results)}
     paper = next(iter(study.runs(row, "paper", results.data, name)), None)  # none of a short study
     scores, measured = _measured(finished, label, runs, paper)
     return scores, how | measured

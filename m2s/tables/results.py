@@ -65,6 +65,11 @@ class Results:
         """Of each data set that is scored here whether its images are made up."""
         return [name in self.made_up for name in self.datasets.values()]
 
+    @cached_property
+    def lacks(self) -> dict[tuple, str]:
+        """What :func:`m2s.runs.plan.find_lack` has found to be there or not, for all rows."""
+        return {}
+
     def runs(self, row: str, task: str | None = None) -> list[Run]:
         """The runs of a row, finished or not; see :meth:`m2s.studies.study.Study.runs`."""
         return self.study.runs(row, self.profile, self.data, task)

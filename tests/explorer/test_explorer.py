@@ -211,3 +211,19 @@ def test_what_a_visitor_uploads_is_bounded_stays_in_memory_and_with_the_visitor(
     other = Explorer(results=results, size=96)
     assert not (other.session.image == 77).all()
     assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_a_data_set_is_read_once_to_be_listed_and_to_be_shown(tmp_path, results, monkeypatch):
+    read = []
+    load = session.datasets.load_images
+    monkeypatch.setattr(session.datasets, "load_images", lambda *a: read.append(a[:2]) or load(*a))
+    (tmp_path / "data").mkdir()
+    opened = session.Session(tmp_path / "data", results)
+    assert opened.list_data_sets() == [] == opened.list_data_sets()
+    assert read and len(read) == len(set(read)), "once as a test set and once as a training set"
+    read.clear()
+    made_up = session.Session("phantom", results)
+    for name in ("kvasir", "clinicdb", "kvasir"):
+        made_up.choose_set(name)
+        made_up.choose_image(0)
+    assert read == [("kvasir", "test"), ("clinicdb", "test")]

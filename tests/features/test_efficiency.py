@@ -8,7 +8,7 @@ from torch import nn
 
 import m2s
 from m2s.errors import InputError
-from m2s.features.cost import count, measure
+from m2s.features.cost import count, count_memory, measure
 
 COLUMNS = ["Params_M", "FLOPs_G", "FLOPs_ratio", "FPS", "speed_ratio", "speed_low", "speed_high"]
 
@@ -34,6 +34,24 @@ def test_count_is_the_count_by_hand_and_leaves_the_network_as_it_was():
     assert network.training
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert network(torch.zeros(2, 3, 10, 10)).shape == (2, 2, 5, 5)  # real numbers as before
+
+
+def test_memory_is_the_sum_by_hand_and_leaves_the_network_as_it_was():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.ReLU()).eval()
+    weights, image, features = 12, 3 * 10 * 10, 4 * 10 * 10
+    assert count_memory(network, 10) * 1e6 == 4 * (weights + image + 2 * features)  # before and behind the ReLU
+    assert count_memory(network, 10, batch=3) * 1e6 == 4 * (weights + 3 * (image + 2 * features))
+    # While the gradient goes through the ReLU the image, the kept feature, the sum and its gradient are alive as well.
+    assert count_memory(network, 10, training=True) > count_memory(network, 10)
+    assert not network.training and all(p.grad is None and not p.is_meta for p in network.parameters())
+
+
+def test_memory_of_training_holds_the_features_of_all_layers():
+    """Each ReLU keeps its output for the backward pass, and prediction drops it when the next layer has its own."""
+    deep = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), *(nn.Tanh() for _ in range(20)))
+    feature = 4 * 4 * 32 * 32 / 1e6
+    assert count_memory(deep, 32) < 4 * feature
+    assert 20 * feature < count_memory(deep, 32, training=True) < 26 * feature
 
 
 class OnTokens(nn.Module):

@@ -10,7 +10,7 @@ from m2s.cli.main import main
 from m2s.errors import InputError
 from m2s.paths import ROOT
 from m2s.runs.execute import execute
-from m2s.runs.plan import find_run, list_runs
+from m2s.runs.plan import find_runs, list_runs
 from m2s.runs.store import find_run_folder, list_runs_by_name, summarize_runs
 from m2s.studies.run import Run
 
@@ -93,9 +93,9 @@ def test_a_run_of_the_list_is_found_by_its_name_where_it_has_one_of_its_own():
     runs = list_runs("smoke", "phantom")
     names = [run.name for run in runs]
     single = next(run for run in runs if names.count(run.name) == 1)
-    assert find_run("smoke", "phantom", single.name) == single
+    assert find_runs("smoke", "phantom", [single.name]) == [single]
     shared = next((run for run in runs if names.count(run.name) > 1), None)
-    assert shared and find_run("smoke", "phantom", shared.key) == shared
+    assert shared and find_runs("smoke", "phantom", [shared.key]) == [shared]
     with pytest.raises(InputError, match=r"runs are called .*: give a key"):
-        find_run("smoke", "phantom", shared.name)
+        find_runs("smoke", "phantom", [shared.name])
     assert replace(single, threads=7).name == single.name

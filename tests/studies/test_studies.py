@@ -7,7 +7,8 @@ import pytest
 from m2s import weights
 from m2s.data import load_images
 from m2s.errors import InputError
-from m2s.runs.plan import batch_runs, find_lack, find_run, list_runs, notebook_runs
+from m2s.runs import plan
+from m2s.runs.plan import batch_runs, find_lack, find_runs, list_runs, notebook_runs
 from m2s.studies import STUDIES, published
 from m2s.studies.profiles import PROFILES
 from m2s.studies.run import split_of
@@ -83,13 +84,20 @@ def test_differences_of_paper_and_code_change_what_they_name():
 def test_the_list_of_runs_holds_each_run_once_and_finds_it_by_key():
     every = list_runs("smoke", "phantom")
     assert len({run.key for run in every}) == len(every) >= 40
-    assert find_run("smoke", "phantom", every[1].key) == every[1]
+    assert find_runs("smoke", "phantom", [every[1].key]) == [every[1]]
     assert {r.key for r in notebook_runs("20_polyp_table", "smoke", "phantom")} <= {r.key for r in every}
     assert notebook_runs("04_metrics", "smoke", "phantom") == []
     with pytest.raises(InputError, match="unknown profile 'labs': did you mean lab"):
         list_runs("labs", "phantom")
     with pytest.raises(InputError, match="unknown run 'm2snet'"):
-        find_run("smoke", "phantom", "m2snet")
+        find_runs("smoke", "phantom", ["m2snet"])
+
+
+def test_several_runs_are_found_in_one_list(monkeypatch):
+    every, calls = list_runs("smoke", "phantom"), []
+    monkeypatch.setattr(plan, "list_runs", lambda *arguments: calls.append(arguments) or every)
+    assert find_runs("smoke", "phantom", [run.key for run in every]) == every
+    assert calls == [("smoke", "phantom")]
 
 
 def test_batches_hold_every_run_once_and_one_kind_each():
@@ -127,7 +135,7 @@ def test_unseen_sets_are_scored_by_the_networks_of_the_first_table():
         STUDIES[name].runs("LGMSNet", "full", "phantom", "kvasir")[0] for name in ("lgmsnet", "generalisation")
     )
     assert own.key == unseen.key and (own.test_sets, unseen.test_sets) == (("kvasir",), ("endoscene/all", "cvc300"))
-    run = find_run("smoke", "phantom", STUDIES["lgmsnet"].runs("LGMSNet", "smoke", "phantom")[0].key)
+    (run,) = find_runs("smoke", "phantom", [STUDIES["lgmsnet"].runs("LGMSNet", "smoke", "phantom")[0].key])
     assert run.test_sets == ("kvasir", "endoscene/all", "cvc300")
 
 

@@ -1,6 +1,7 @@
 """Tables: where every cell comes from, and that no number is called ours unless a score file holds it."""
 
 import json
+import time
 from dataclasses import asdict
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from m2s import tables
 from m2s.errors import InputError
+from m2s.runs import plan
 from m2s.runs.store import run_folder
 from m2s.studies import STUDIES, published
 from m2s.studies.m2snet import OTHER_TEAM
 from m2s.studies.profiles import PROFILES, Profile
+from m2s.tables import results as opened
 from m2s.tables.ablation import find_steps
 from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, versus
 from m2s.tables.comparisons import bootstrap_pairs
@@ -63,6 +66,38 @@ def run_of(row, data="phantom", profile="smoke", seed=0):
 
 def cell(table, row, dataset, metric="mDice"):
     return table.set_index(KEYS).loc[(row, dataset, metric)]
+
+
+def test_no_file_is_read_and_no_set_looked_for_twice(tmp_path, monkeypatch):
+    looked, read = [], []
+    load, scores = plan.load_images, opened.load_scores
+    monkeypatch.setattr(plan, "load_images", lambda *a: looked.append(a) or load(*a))
+    monkeypatch.setattr(opened, "load_scores", lambda run, folder: read.append(run.key) or scores(run, folder))
+    (tmp_path / "data").mkdir()
+    table = tables.open("polyps", "full", str(tmp_path / "data"), tmp_path).table()
+    assert table["reason"].str.contains("not found in the data folder").sum() > 50
+    assert len(looked) <= 3, "once for each choice of encoder and LossNet, not for each row and set"
+
+    for row in ("MSNet", "M2SNet", "PraNet"):
+        finish(run_of(row), tmp_path)
+    book = tables.open("polyps", "smoke", "phantom", tmp_path)
+    book.table(), book.ordering(), book.gaps("M2SNet", "MSNet")
+    assert len(read) == len(set(read)) == 3
+
+
+def test_tables_and_bootstrap_take_time_in_proportion_to_the_images(tmp_path):
+    """From 10 to 10,000 test images a set, in seconds of the processor."""
+    seconds = {}
+    for images in (10, 100, 1000, 10_000):
+        for dice, row in ((0.5, "MSNet"), (0.6, "M2SNet")):
+            finish(run_of(row), tmp_path / str(images), dice, images=images)
+        start = time.process_time()
+        book = tables.open("polyps", "smoke", "phantom", tmp_path / str(images))
+        assert cell(book.table(), "M2SNet", "ETIS")["images"] == images
+        assert book.gaps("M2SNet", "MSNet")["difference"].to_numpy() == pytest.approx(0.1)
+        seconds[images] = time.process_time() - start
+    assert seconds[10_000] < 30
+    assert seconds[10_000] < 20 * seconds[1000]
 
 
 def test_without_a_run_nothing_is_ours(tmp_path):
