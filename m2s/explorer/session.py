@@ -148,11 +148,15 @@ class Session:
         return self._lossnet
 
     def _load_set(self, name: str) -> ImageSet | None:
-        for split in ("test", "train"):
-            if name not in self._sets:
+        """The test images of a data set, else its training images, else those of its first fold; None without any."""
+        if name not in self._sets:
+            self._sets[name] = None
+            order = sorted(CATALOGUE[name].splits, key=lambda s: (s != "test", s != "train", not s.endswith("test")))
+            for split in order:
                 with suppress(InputError):
                     self._sets[name] = datasets.load_images(name, split, self.data)
-        return self._sets.setdefault(name, None)
+                    break
+        return self._sets[name]
 
     def _load_network(self, title: str) -> M2SNet:
         if title == UNTRAINED:

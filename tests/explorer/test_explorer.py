@@ -227,3 +227,11 @@ def test_a_data_set_is_read_once_to_be_listed_and_to_be_shown(tmp_path, results,
         made_up.choose_set(name)
         made_up.choose_image(0)
     assert read == [("kvasir", "test"), ("clinicdb", "test")]
+
+
+def test_every_data_set_that_is_offered_can_be_opened(results):
+    """Also those that have folds in place of a test set."""
+    made_up = session.Session("phantom", results)
+    for name in made_up.list_data_sets():
+        made_up.choose_set(name)
+        assert made_up.images is not None and len(made_up.images), name
