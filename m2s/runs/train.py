@@ -86,6 +86,17 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, 0.0, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=nesterov)
 
 
+def place(module: nn.Module, device: torch.device, layout: torch.memory_format) -> None:
+    """Move a module to ``device``, and its filters (of images 4-D, of volumes 5-D) into ``layout``.
+
+    ``module.to(memory_format=layout)`` also asks it of weights that have one axis less or more, and fails there.
+    """
+    module.to(device)
+    for weights in (*module.parameters(), *module.buffers()):
+        if weights.ndim == (5 if layout is torch.channels_last_3d else 4):
+            weights.data = weights.data.to(memory_format=layout)
+
+
 def train(
     model: nn.Module,
     loss: nn.Module,
@@ -114,7 +125,7 @@ def train(
     device = pick_device()
     on_gpu, volumes = device.type == "cuda", isinstance(train_set, CropSet)
     layout = torch.channels_last_3d if volumes else torch.channels_last  # the faster ones, on CPUs and GPUs
-    model.to(device, memory_format=layout), loss.to(device, memory_format=layout)
+    place(model, device, layout), place(loss, device, layout)
     optimizer = make_optimizer(model, recipe)
     normalization = normalization or {"mean": model.mean, "std": model.std}
     mean, std = (torch.tensor(normalization[name], device=device) for name in ("mean", "std"))

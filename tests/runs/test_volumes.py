@@ -10,10 +10,13 @@ from m2s import data
 from m2s.data.crops import CropSet, normalize_volume, prepare_volume
 from m2s.errors import InputError
 from m2s.metrics.volumes import volume_scores
+from m2s.runs.build import build_network
 from m2s.runs.execute import execute
 from m2s.runs.models import load_model
 from m2s.runs.predict import predict, predict_volume
 from m2s.runs.store import load_scores
+from m2s.runs.train import place
+from m2s.studies import STUDIES
 from m2s.studies.recipe import Recipe
 from m2s.studies.run import Run
 
@@ -120,6 +123,15 @@ def test_images_are_no_volumes_and_the_other_way_round(volumes):
         CropSet(data.load_images("kvasir", "train", "phantom", limit=1), 32)
     with pytest.raises(InputError, match="a TensorSet takes images"):
         data.TensorSet(volumes, 32)
+
+
+@pytest.mark.parametrize("row", STUDIES["short_volumes"].rows)
+def test_every_network_in_3d_is_placed_for_training(row):
+    """The 3D UX-Net has a weight of four axes, which cannot be in the order of volumes."""
+    network = build_network(STUDIES["short_volumes"].runs(row, "full", "real")[0], pretrained=False)
+    place(network, torch.device("cpu"), torch.channels_last_3d)
+    filters = [weights for weights in network.parameters() if weights.ndim == 5]
+    assert filters and all(f.is_contiguous(memory_format=torch.channels_last_3d) for f in filters)
 
 
 def test_a_run_on_volumes(tmp_path):
