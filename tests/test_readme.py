@@ -206,6 +206,13 @@ def test_the_dice_it_says_of_volumes_is_measured():
     assert "finds both ({:.3f} and {:.3f})".format(*norms["of the windows"]) in WORDS
 
 
+def test_what_it_says_of_short_runs_is_measured():
+    table = tables.open("short", "full", REAL).table().query("metric == 'mDice' and dataset == 'Kvasir'")
+    scores = table.query("status == 'measured'").set_index("row")["ours"]
+    limit = float(re.search(r"every pixel a polyp has an mDice of (\S+) on Kvasir", WORDS)[1])
+    assert set(scores.index[scores <= limit]) == {"SAM 2", "MedSAM-2"} and len(scores) >= 30
+
+
 @pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
 def test_the_verdicts_it_counts_are_those_of_the_runs(study):
     counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", RESULTS).groups()
