@@ -55,9 +55,8 @@ class _LivingTensors(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
-            if (
-                isinstance(leaf, Tensor) and leaf.is_meta
-            ):  # not the weights that are copied, without values, in the mode
+            # Not the weights with values, from which those on "meta" are made while this is open.
+            if isinstance(leaf, Tensor) and leaf.is_meta:
                 self.add(leaf.untyped_storage())
         return result
 
