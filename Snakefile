@@ -37,8 +37,9 @@ def find_plain(folder, name):
 # commands have nothing else that only a POSIX shell knows.
 EXEC = "exec " if os.name == "posix" else ""
 # The only list of runs is that of the studies; a run that has its record is done, with or without its checkpoint.
-RUNS = {run.key: run for run in list_runs(PROFILE, DATA)}
-THREADS = max((run.threads for run in RUNS.values()), default=1)
+RUNS = list_runs(PROFILE, DATA)
+KEYS = [run.key for run in RUNS]
+THREADS = max((run.threads for run in RUNS), default=1)
 os.environ |= {"OMP_NUM_THREADS": str(THREADS), "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 NEEDS = config.get("needs", {})
@@ -73,14 +74,14 @@ wildcard_constraints:
 
 rule all:
     input:
-        expand(RECORD, key=RUNS),
+        expand(RECORD, key=KEYS),
         expand(DONE, stem=NOTEBOOKS),
         "runs.csv",
 
 
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
 # it any more: it would count as begun. What another reproduction finishes meanwhile is not deleted first (update).
-for number, batch in enumerate(batch_runs(PROFILE, DATA)):
+for number, batch in enumerate(batch_runs(PROFILE, RUNS)):
     todo = [run for run in batch if not (RESULTS / RECORD.format(key=run.key)).exists()]
     if not todo:
         if workflow.is_main_process:
@@ -108,7 +109,7 @@ for number, batch in enumerate(batch_runs(PROFILE, DATA)):
 
 rule index:
     input:
-        expand(RECORD, key=RUNS),
+        expand(RECORD, key=KEYS),
     output:
         "runs.csv",
     log:
@@ -127,7 +128,7 @@ rule notebook:
         str(find_plain(SOURCES, "sources") / "{stem}.ipynb"),
         LIBRARY,
         lambda wildcards: expand(
-            RECORD, key=[run.key for run in notebook_runs(wildcards.stem, PROFILE, DATA)]
+            RECORD, key=[run.key for run in notebook_runs(wildcards.stem, PROFILE, DATA, RUNS)]
         ),
         lambda wildcards: expand(DONE, stem=find_sources(wildcards.stem)),
     output:

@@ -9,18 +9,23 @@ import torch
 from m2s.data.tensors import multiscale_sizes
 from m2s.runs.build import build_loss, build_network, load_train_set
 from m2s.runs.models import pick_device
+from m2s.studies.recipe import Recipe
 from m2s.studies.run import Run
+
+LONG = 5
+"""Seconds of a training step that need no second measurement."""
 
 
 def estimate_seconds(runs: Sequence[Run], data: str) -> Iterator[float]:
     """The training time to expect of each run here, without scoring: the measured time of an image, times images.
 
-    Runs that differ in nothing but their images, epochs and seed are measured once.
+    Runs whose steps take as long, because only their images or numbers of the training differ, are measured once.
     """
     measured: dict[tuple[Run, bool], float] = {}
     for run, images in zip(runs, count_images(runs, data), strict=True):
-        recipe = replace(run.recipe, epochs=1, seed=0)
-        alike = replace(run, data="", train_sets=(), train_limit=None, lossnet_pretrained=False, recipe=recipe)
+        recipe = Recipe(size=run.recipe.size, multiscale=run.recipe.multiscale)
+        alike = replace(run, data="", train_sets=(), train_limit=None, recipe=recipe, normalisation="model")
+        alike = replace(alike, lossnet_pretrained=False, lossnet_weight=0.1)
         kind = alike, run.volumetric
         if kind not in measured:
             measured[kind] = measure_seconds_per_image(run)
@@ -45,10 +50,12 @@ def measure_seconds_per_image(run: Run) -> float:
     size = sizes[len(sizes) // 2]
     batch = torch.rand(2, *((1, size, size, size) if run.volumetric else (3, size, size)), device=device)
     masks = (batch[:, :1] > 0.5).float()
-    for _ in range(2):  # the first step warms up
-        start = time.perf_counter()
-        loss(model(batch), masks).backward()
-        taken = time.perf_counter() - start
+    taken = 0.0
+    for _ in range(2):  # the first step warms up, which matters where it is short
+        if taken < LONG:
+            start = time.perf_counter()
+            loss(model(batch), masks).backward()
+            taken = time.perf_counter() - start
     return taken / len(batch)
 
 

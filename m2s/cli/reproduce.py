@@ -116,7 +116,7 @@ def reproduce(
                 shutil.copytree(notebooks / "drawings", drawings, copy_function=paths.copy_file, dirs_exist_ok=True)
         progress, code = _run_engine(command, results, held, dry_run, remote)
     if dry_run and code == 0:
-        _print_plan(progress, profile, data, cores)
+        _print_plan(progress, runs, profile, data, cores)
     elif progress.failed:
         raise RunError(_describe_failures(progress, results))
     elif code:
@@ -200,19 +200,19 @@ def _print_job(progress: Progress, number: int, start: float) -> None:
 
 def _list_todo(runs: Sequence[Run], stems: Sequence[str], profile: str, data: str) -> list[Run]:
     """Those of ``runs`` that are not done yet and that the notebooks need; all notebooks if none is named."""
-    keys = {run.key for stem in stems for run in notebook_runs(stem, profile, data)}
+    keys = {run.key for stem in stems for run in notebook_runs(stem, profile, data, runs)}
     results = paths.results_dir(profile, data)
     return [run for run in runs if (not stems or run.key in keys) and not load_record(run, results)]
 
 
-def _print_plan(progress: Progress, profile: str, data: str, cores: int) -> None:
+def _print_plan(progress: Progress, runs: Sequence[Run], profile: str, data: str, cores: int) -> None:
     """The runs and notebooks that are not done yet, each run with the training time to expect, and the sum."""
     if not progress.jobs:
         print("nothing to do")
         return
     stems = sorted(job.notebook for job in progress.jobs.values() if job.notebook)
     whole = any(job.rule == "index" for job in progress.jobs.values())  # which needs every run
-    todo = _list_todo(list_runs(profile, data), [] if whole else stems, profile, data)
+    todo = _list_todo(runs, [] if whole else stems, profile, data)
     total = 0.0
     for run, seconds in zip(todo, estimates.estimate_seconds(todo, data), strict=True):
         total += seconds

@@ -18,30 +18,41 @@ from m2s.zoo import FOUNDATION
 def find_lack(run: Run, data: str, known: dict[tuple, str] | None = None) -> str:
     """What a run needs and does not find, as the reason for which it is not run; "" if all is there.
 
-    ``known`` keeps the answers for the same ``data``, so that what many runs need is looked for once.
+    ``known`` keeps the answers for the same ``data``, so that a data set or a network that many runs need is looked for
+    once.
     """
     known = {} if known is None else known
-    networks = run.encoder, run.pretrained, run.lossnet, run.lossnet_pretrained
-    needs = (run.train_sets, run.model in FOUNDATION, *networks)
-    if needs not in known:
-        known[needs] = _look_for(run, data)
-    return known[needs]
-
-
-def _look_for(run: Run, data: str) -> str:
-    if data_label(data) == "real" and Path(data).is_dir():  # results are shown without their data as well
-        for name, split in (split_of(name, "train") for name in run.train_sets):
-            try:
-                load_images(name, split, data)
-            except NotFound:
-                return f"not run: {CATALOGUE[name].title} not found in the data folder"
-    if run.model in FOUNDATION and find_spec("transformers") is None:
-        return "not run: transformers is not installed (the extra foundation)"
-    networks = [run.encoder] * run.pretrained + [run.lossnet] * bool(run.lossnet and run.lossnet_pretrained)
-    for name in networks:
-        if not weights.available(name):
-            return f"not run: no pretrained weights of {name} were at hand (a file in M2S_WEIGHTS, or timm's hub)"
+    needs: list[tuple] = [(_find_images, name, data) for name in run.train_sets]
+    needs += [(_find_extra, run.model)]
+    needs += [(_find_weights, run.encoder)] * run.pretrained
+    needs += [(_find_weights, run.lossnet)] * bool(run.lossnet and run.lossnet_pretrained)
+    for need in needs:
+        if need not in known:
+            find, *what = need
+            known[need] = find(*what)
+        if known[need]:
+            return known[need]
     return ""
+
+
+def _find_images(name: str, data: str) -> str:
+    if data_label(data) == "real" and Path(data).is_dir():  # results are shown without their data as well
+        try:
+            load_images(*split_of(name, "train"), data)
+        except NotFound:
+            return f"not run: {CATALOGUE[split_of(name, 'train')[0]].title} not found in the data folder"
+    return ""
+
+
+def _find_extra(model: str) -> str:
+    lacks = model in FOUNDATION and find_spec("transformers") is None
+    return "not run: transformers is not installed (the extra foundation)" if lacks else ""
+
+
+def _find_weights(network: str) -> str:
+    if weights.available(network):
+        return ""
+    return f"not run: no pretrained weights of {network} were at hand (a file in M2S_WEIGHTS, or timm's hub)"
 
 
 def study_runs(study: str, profile: str, data: str) -> list[Run]:
@@ -68,16 +79,16 @@ def list_runs(profile: str, data: str) -> list[Run]:
     lacks: dict[tuple, str] = {}
     possible = [run for run in by_key.values() if not find_lack(run, data, lacks)]
     if not possible:
-        reasons = "; ".join(dict.fromkeys(lack.removeprefix("not run: ") for lack in lacks.values()))
+        reasons = "; ".join(dict.fromkeys(lack.removeprefix("not run: ") for lack in lacks.values() if lack))
         raise InputError(f"nothing to run with profile {profile}: {reasons}")
     return sorted(possible, key=lambda run: run.recipe.seed)
 
 
-def batch_runs(profile: str, data: str) -> list[list[Run]]:
-    """The runs in the groups that share one process: one task and size after the other, ``Profile.batch`` in each."""
+def batch_runs(profile: str, runs: Sequence[Run]) -> list[list[Run]]:
+    """``runs`` in the groups that share one process: one task and size after the other, ``Profile.batch`` in each."""
     size = find_profile(profile).batch
     groups: dict[tuple, list[Run]] = {}
-    for run in list_runs(profile, data):
+    for run in runs:
         groups.setdefault((run.recipe.seed, run.recipe.size, run.num_classes, run.train_sets), []).append(run)
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
@@ -102,15 +113,15 @@ FIRST_RUNS = {
 """Notebooks that show the first network of a few rows: study and row."""
 
 
-def notebook_runs(notebook: str, profile: str, data: str) -> list[Run]:
-    """The runs that a notebook shows; for ``90_paper_versus_ours`` all of them, for most notebooks none."""
+def notebook_runs(notebook: str, profile: str, data: str, runs: Sequence[Run]) -> list[Run]:
+    """Those of ``runs`` (:func:`list_runs`) that a notebook shows: all for ``90_paper_versus_ours``, none for most."""
     if notebook == "90_paper_versus_ours":
-        return list_runs(profile, data)
+        return list(runs)
     studies = [name for name, study in STUDIES.items() if study.notebook == notebook]
     shown = [run for name in studies for run in study_runs(name, profile, data)]
     shown += [run for name, row in FIRST_RUNS.get(notebook, ()) for run in STUDIES[name].runs(row, profile, data)[:1]]
     keys = {run.key for run in shown}
-    return [run for run in list_runs(profile, data) if run.key in keys]
+    return [run for run in runs if run.key in keys]
 
 
 COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_lgmsnet_3d"]

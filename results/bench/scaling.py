@@ -1,8 +1,8 @@
-"""How much faster two workers are than one: ``python results/bench/scaling.py local``, or ``processes``.
+"""How much faster two workers are than one: ``python results/bench/scaling.py local``, or ``slurm``, or ``processes``.
 
-``local`` times ``m2s reproduce`` on the runs of a few notebooks (whose own cells are left out) with one worker and with
-two. ``processes`` times one training with two threads, and by ``torchrun`` with two processes of one thread. Each adds
-two rows to ``scaling.csv``.
+``local`` and ``slurm`` time ``m2s reproduce`` on the runs of a few notebooks (whose own cells are left out) with one
+worker and with two; ``slurm`` starts that of ``tests/cluster``, as root. ``processes`` times one training with two
+threads, and by ``torchrun`` with two processes of one thread. Each adds two rows to ``scaling.csv``.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +29,9 @@ NOTEBOOKS = ["22_lung_table", "23_breast_table", "24_oct_table", "51_lgmsnet_2d_
 DATA = "phantom"
 
 
-def time_command(command: list[str], results: Path) -> float:
+def time_command(command: list[str], results: Path, environment: dict[str, str]) -> float:
     """The seconds that a command of this Python takes, with results in an empty folder."""
-    environment = os.environ | {
+    environment = environment | {
         "M2S_RESULTS": str(results),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -50,11 +51,34 @@ def make_notebooks(folder: Path) -> Path:
     return folder
 
 
+def time_reproductions(
+    profile: str, folder: Path, arguments: Callable[[int], list[str]], environment: dict
+) -> list[float]:
+    """The seconds with one worker and with two; ``arguments`` says so to ``m2s reproduce``."""
+    command = ["m2s", "reproduce", "--profile", profile, "--data", DATA, "--only", *NOTEBOOKS]
+    command += ["--notebooks", str(make_notebooks(folder / "notebooks"))]
+    return [time_command(command + arguments(n), folder / f"{n} workers", environment) for n in (1, 2)]
+
+
 def time_local(profile: str, folder: Path) -> list[float]:
     """Snakemake on this machine, on one core and on two."""
-    command = ["m2s", "reproduce", "--profile", profile, "--data", DATA, "--only", *NOTEBOOKS]
-    command += ["--notebooks", str(make_notebooks(folder / "notebooks")), "--cores"]
-    return [time_command([*command, str(n)], folder / f"{n} workers") for n in (1, 2)]
+    return time_reproductions(profile, folder, lambda n: ["--cores", str(n)], dict(os.environ))
+
+
+def time_slurm(profile: str, folder: Path) -> list[float]:
+    """Through Slurm, one job at a time and two."""
+    sys.path.append(str(paths.ROOT / "tests" / "cluster"))
+    from slurm import Slurm
+
+    (folder / "slurm").mkdir()
+    cluster = Slurm(folder / "slurm")
+    try:
+        cluster.start()
+        return time_reproductions(
+            profile, folder, lambda n: ["--executor", "slurm", "--jobs", str(n)], cluster.environment
+        )
+    finally:
+        cluster.stop()
 
 
 def time_processes(profile: str, folder: Path) -> list[float]:
@@ -62,19 +86,19 @@ def time_processes(profile: str, folder: Path) -> list[float]:
     one = [__file__, "train", "--profile", profile, "--threads"]
     module = "torch.distributed.run"
     starts = [[module, "--nproc-per-node", "1", *one, "2"], [module, "--nproc-per-node", "2", *one, "1"]]
-    return [time_command(start, folder / str(n)) for n, start in enumerate(starts)]
+    return [time_command(start, folder / str(n), dict(os.environ)) for n, start in enumerate(starts)]
 
 
 def train(profile: str, threads: int) -> None:
     """What ``processes`` times: the training of the first run of notebook 22."""
-    keys = {run.key for run in notebook_runs(NOTEBOOKS[0], profile, DATA)}
-    run = next(run for run in list_runs(profile, DATA) if run.key in keys)
+    run = notebook_runs(NOTEBOOKS[0], profile, DATA, list_runs(profile, DATA))[0]
     with join_processes():
         execute(replace(run, threads=threads), paths.results_dir(profile, DATA), DATA)
 
 
 MEASURES = {
     "local": (time_local, "one core", "two cores"),
+    "slurm": (time_slurm, "one job at a time", "two jobs at a time"),
     "processes": (time_processes, "one process of two threads", "two processes of one thread"),
 }
 

@@ -91,7 +91,7 @@ def test_a_failing_notebook_is_named_and_does_not_stop_the_others(first):
 
 def test_every_job_is_reported_once(first):
     made, ended = first
-    batches = batch_runs("smoke", "phantom")
+    batches = batch_runs("smoke", list_runs("smoke", "phantom"))
     count = len(batches) + len(made.stems) + 1
     lines = ended.stdout.splitlines()
     assert len(lines) == count and lines[-1].startswith(f"[{count}/{count}]")

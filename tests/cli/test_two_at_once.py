@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from m2s import paths
-from m2s.runs.plan import batch_runs, notebook_runs
+from m2s.runs.plan import batch_runs, list_runs, notebook_runs
 
 STEMS = ("50_lgmsnet_blocks", "52_generalisation")  # which show the same three runs
 OTHER = "22_lung_table"  # whose runs are trained by another job
@@ -26,6 +26,11 @@ CELLS = [
     nbformat.v4.new_code_cell('profile = "lab"\ndata = "phantom"', metadata={"tags": ["parameters"]}),
     nbformat.v4.new_code_cell(SHOW_DATES),
 ]
+
+
+def find_keys(stem: str) -> set[str]:
+    """The keys of the runs that a notebook shows."""
+    return {run.key for run in notebook_runs(stem, "smoke", "phantom", list_runs("smoke", "phantom"))}
 
 
 def start(folder: Path, *only: str) -> subprocess.Popen:
@@ -58,8 +63,8 @@ def test_both_work_side_by_side_and_a_run_that_both_need_is_trained_once(folder)
     assert [err for _, err in told] == ["", ""], "neither reproduction waits for the other"
     results = folder / "results" / "smoke-phantom"
     first, second = (read_dates(results / "notebooks" / f"{stem}.ipynb") for stem in STEMS)
-    keys = {run.key for run in notebook_runs(STEMS[0], "smoke", "phantom")}
-    assert keys == {run.key for run in notebook_runs(STEMS[1], "smoke", "phantom")} and keys <= first.keys()
+    keys, others = (find_keys(stem) for stem in STEMS)
+    assert keys == others and keys <= first.keys()
     assert first == second, "no run was published twice"
     assert not list((results / "runs").glob(".*.lock")) and not list(results.rglob("*.partial"))
     assert not list(results.rglob("*.pids"))
@@ -68,8 +73,9 @@ def test_both_work_side_by_side_and_a_run_that_both_need_is_trained_once(folder)
 def test_a_run_that_somebody_else_has_finished_meanwhile_is_not_made_again(folder):
     """Two jobs are planned, for one core: the first waits for somebody else's runs, who finishes those of both."""
     results = folder / "results" / "smoke-phantom"
-    runs = {run.key for stem in (STEMS[0], OTHER) for run in notebook_runs(stem, "smoke", "phantom")}
-    keys = [run.key for batch in batch_runs("smoke", "phantom") for run in batch if runs & {run.key for run in batch}]
+    runs = find_keys(STEMS[0]) | find_keys(OTHER)
+    batches = batch_runs("smoke", list_runs("smoke", "phantom"))
+    keys = [run.key for batch in batches for run in batch if runs & {run.key for run in batch}]
     with ExitStack() as stack:
         for key in keys:
             stack.enter_context(paths.hold_lock(results / "runs" / f".{key}.lock", "busy"))

@@ -85,8 +85,8 @@ def test_the_list_of_runs_holds_each_run_once_and_finds_it_by_key():
     every = list_runs("smoke", "phantom")
     assert len({run.key for run in every}) == len(every) >= 40
     assert find_runs("smoke", "phantom", [every[1].key]) == [every[1]]
-    assert {r.key for r in notebook_runs("20_polyp_table", "smoke", "phantom")} <= {r.key for r in every}
-    assert notebook_runs("04_metrics", "smoke", "phantom") == []
+    assert {r.key for r in notebook_runs("20_polyp_table", "smoke", "phantom", every)} <= {r.key for r in every}
+    assert notebook_runs("04_metrics", "smoke", "phantom", every) == []
     with pytest.raises(InputError, match="unknown profile 'labs': did you mean lab"):
         list_runs("labs", "phantom")
     with pytest.raises(InputError, match="unknown run 'm2snet'"):
@@ -101,8 +101,9 @@ def test_several_runs_are_found_in_one_list(monkeypatch):
 
 
 def test_batches_hold_every_run_once_and_one_kind_each():
-    batches = batch_runs("smoke", "phantom")
-    assert sorted(run.key for batch in batches for run in batch) == sorted(r.key for r in list_runs("smoke", "phantom"))
+    every = list_runs("smoke", "phantom")
+    batches = batch_runs("smoke", every)
+    assert sorted(run.key for batch in batches for run in batch) == sorted(run.key for run in every)
     assert all(len({(run.train_sets, run.recipe.size) for run in batch}) == 1 for batch in batches)
     assert max(map(len, batches)) == PROFILES["smoke"].batch
 
@@ -116,6 +117,17 @@ def test_what_is_lacking_is_said(monkeypatch, tmp_path):
     assert find_lack(run, str(tmp_path)) == "not run: GOALS 2022 not found in the data folder"
     with pytest.raises(InputError, match="nothing to run with profile full: Kvasir-SEG not found in the data folder"):
         list_runs("full", str(tmp_path))
+
+
+def test_what_many_runs_need_is_looked_for_once(monkeypatch, tmp_path):
+    """Looking for each run's images took minutes for 900 runs, in every job's graph."""
+    asked, networks = [], []
+    monkeypatch.setattr(plan, "load_images", lambda name, split, root: asked.append((name, split)))
+    monkeypatch.setattr(weights, "available", lambda name: not networks.append(name))
+    runs = list_runs("full", str(tmp_path))
+    needed = {split_of(name, "train") for run in runs for name in run.train_sets}
+    assert len(runs) > 900 and len(needed) > 20 and sorted(asked) == sorted(needed)
+    assert len(networks) == len(set(networks)) > 5
 
 
 def test_lgmsnets_tables_train_with_its_own_recipe():
