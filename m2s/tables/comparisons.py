@@ -22,22 +22,18 @@ def find_gaps(results: Results, row: str, other: str, metric: str = "mDice") -> 
     table does not print the scored set, the mean over those of the same modality that it does print. A data set
     without scores of both is left out. Ours are fractions.
     """
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    runs = [results.finished_of(name) for name in (row, other)]
-    scores = [[done.scores for done in finished if metric in done.scores] for finished in runs]
-    empty = pd.DataFrame(columns=["images", "difference", "low", "high", "share", "paper"], dtype=float)
-    empty = empty.rename_axis("dataset").assign(beside="")
-    if not all(scores):
-        return empty
-    a, b = (pd.concat(s).groupby(["dataset", "image"], sort=False)[[metric]].mean() * sign for s in scores)
+    scores = (_gather_scores(results, name, metric) for name in (row, other))
+    a, b = (table.groupby(["dataset", "image"], sort=False)[[metric]].mean() for table in scores)
     # The folds that both have, and images on which the metric is defined for both.
     common = a.join(b, how="inner", lsuffix="_a", rsuffix="_b").dropna().index
     if common.empty:
-        return empty
+        empty = pd.DataFrame(columns=["images", "difference", "low", "high", "share", "paper"], dtype=float)
+        return empty.rename_axis("dataset").assign(beside="")
     table = bootstrap_pairs(a.loc[common].reset_index(), b.loc[common].reset_index(), metric)
     printed = _printed(results.study.published, metric)
     table = table.rename(index=results.study.datasets)
     beside = [results.study.beside(dataset) for dataset in table.index]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
     differences = [
         [sign * (printed.get((row, d), np.nan) - printed.get((other, d), np.nan)) for d in sets] for sets in beside
     ]
@@ -49,15 +45,19 @@ def find_gaps_by_seed(results: Results, row: str, other: str, metric: str = "mDi
 
     Positive is better, also for errors such as MAE. Of a cross-validation the mean is over the images of all folds.
     """
-    sign, means = -1 if metric in LOWER_IS_BETTER else 1, []
-    for name in (row, other):
-        scores = [done.scores.assign(seed=done.run.recipe.seed) for done in results.finished_of(name)]
-        scores = [found for found in scores if metric in found]
-        if not scores:
-            return {}
-        means.append(pd.concat(scores).groupby(["seed", "dataset"])[metric].mean().unstack())
-    gaps = sign * (means[0] - means[1]).dropna(how="all")  # the seeds that both have
+    scores = (_gather_scores(results, name, metric) for name in (row, other))
+    a, b = (table.groupby(["seed", "dataset"])[metric].mean().unstack() for table in scores)
+    gaps = (a - b).dropna(how="all")  # the seeds that both have
     return gaps.mean(axis=1).to_dict()
+
+
+def _gather_scores(results: Results, row: str, metric: str) -> pd.DataFrame:
+    """The score of every image with every seed of a row, more being better: seed, dataset, image and the metric."""
+    columns, sign = ["seed", "dataset", "image", metric], -1 if metric in LOWER_IS_BETTER else 1
+    tables = [done.scores.assign(seed=done.run.recipe.seed) for done in results.finished_of(row)]
+    tables = [table[columns] for table in tables if metric in table]
+    gathered = pd.concat(tables) if tables else pd.DataFrame(columns=columns)
+    return gathered.assign(**{metric: sign * gathered[metric].astype(float)})
 
 
 def _printed(table: str, metric: str) -> dict[tuple[str, str], float]:
