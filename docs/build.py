@@ -20,7 +20,7 @@ from pages import describe_execution, format_binder_link, list_sources, move_lin
 
 import m2s
 from m2s.classroom.copies import make_student_copy
-from m2s.cli.main import guarded
+from m2s.cli.guard import guarded
 from m2s.errors import InputError, RunError
 from m2s.paths import ROOT, data_label, results_dir
 from m2s.studies.profiles import find_profile

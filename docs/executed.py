@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 from pages import NOTE, describe_execution, format_binder_link, move_links, read_executed
 from PIL import Image
 
-from m2s.cli.main import guarded
+from m2s.cli.guard import guarded
 from m2s.errors import InputError
 from m2s.paths import ROOT, data_label, results_dir, whole_file
 

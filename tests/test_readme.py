@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 import m2s
 from m2s import encoders, pretrained, tables, weights
-from m2s.cli.main import COMMANDS, main
+from m2s.cli.commands import COMMANDS
+from m2s.cli.main import main
 from m2s.paths import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 from papermill.execute import execute_notebook
 from papermill.iorw import LocalHandler, papermill_io
 
-from m2s.cli.main import guarded
+from m2s.cli.guard import guarded
 from m2s.paths import whole_file
 
 

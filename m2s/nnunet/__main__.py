@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from m2s.cli.main import guarded
+from m2s.cli.guard import guarded
 from m2s.cli.parser import Parser, parse_positive
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images

@@ -12,7 +12,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from m2s.cli import estimates
-from m2s.cli.main import COMMANDS, main
+from m2s.cli.commands import COMMANDS
+from m2s.cli.main import main
 from m2s.cli.parser import build_parser
 from m2s.errors import RunError
 from m2s.runs import execute

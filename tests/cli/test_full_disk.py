@@ -14,7 +14,8 @@ from PIL import Image
 from test_cli import checkpoint, refused, results  # noqa: F401
 
 from m2s import paths
-from m2s.cli.main import guarded, main
+from m2s.cli.guard import guarded
+from m2s.cli.main import main
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no limit on the size of files")
 

@@ -203,7 +203,7 @@ def test_a_full_disk_ends_a_training_in_one_line_and_it_goes_on_later(tmp_path, 
     """The second checkpoint finds no room; what the first holds is used by the next call."""
     from pathlib import Path
 
-    from m2s.cli.main import guarded
+    from m2s.cli.guard import guarded
 
     run = replace(RUN, recipe=replace(RUN.recipe, epochs=2))
     write_bytes, written = Path.write_bytes, []

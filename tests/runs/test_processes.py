@@ -75,7 +75,7 @@ SCRIPT = """
             torch.save(model.state_dict(), Path(sys.argv[1]) / "end.pt")
         return 0
 
-    from m2s.cli.main import guarded
+    from m2s.cli.guard import guarded
     sys.exit(guarded(work)())
 """
 
