@@ -1,4 +1,4 @@
-"""How a program of m2s ends: with an exit code (0, 1 failed, 2 bad input, 130 Ctrl-C), and one line if it went wrong."""
+"""How a program of m2s ends: an exit code (0, 1 failed, 2 bad input, 130 Ctrl-C), and one line for an error."""
 
 import os
 import shutil
