@@ -309,6 +309,20 @@ def test_with_every_kind_of_filter_the_papers_wiring_is_better_with_each_seed():
         assert len(by_seed) >= 2 and min(by_seed.values()) > 0, kind
 
 
+def test_what_it_says_of_the_parts_of_the_wiring_is_measured():
+    book = tables.open("wiring", "full", REAL)
+    released, together = (f"wiring {whose}, filters as released" for whose in ("as released", "of the paper"))
+    parts = [row for row in book.study.rows if not row.startswith("wiring")]
+    words = WORDS.replace("−", "-")
+    assert len(parts) == 5
+    for part in parts:
+        assert f"{part} {book.gaps_by_seed(part, released)[0]:+.3f}" in words
+    assert f"all five together {book.gaps_by_seed(together, released)[0]:+.3f}" in words
+    assert book.gaps_by_seed(together, released)[0] == max(book.gaps_by_seed(together, released).values())
+    means = [book.gaps(part, released)["difference"].mean() for part in parts]
+    assert f"between {min(means):+.3f} and {max(means):+.3f}" in words
+
+
 def describe_wiring(name: str) -> tuple[str, float, dict[int, float], int]:
     """A line of the page, and of it the mean difference, that of each seed, and the sets that decide it."""
     book, datasets = tables.open("wiring", "full", REAL), ["ColonDB", "Kvasir", "CVC-300", "ClinicDB"]
