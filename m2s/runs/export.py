@@ -131,6 +131,8 @@ def _open_session(file: bytes | str):
     onnxruntime.set_default_logger_severity(3)  # errors alone
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Its threads would spin for a while after each image, and take the cores from what torch does next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
