@@ -24,8 +24,8 @@ def estimate_seconds(runs: Sequence[Run], data: str) -> Iterator[float]:
     measured: dict[tuple[Run, bool], float] = {}
     for run, images in zip(runs, count_images(runs, data), strict=True):
         recipe = Recipe(size=run.recipe.size, multiscale=run.recipe.multiscale)
-        alike = replace(run, data="", train_sets=(), train_limit=None, recipe=recipe, normalisation="model")
-        alike = replace(alike, lossnet_pretrained=False, lossnet_weight=0.1)
+        numbers = {"normalisation": "model", "lossnet_pretrained": False, "lossnet_weight": 0.1}
+        alike = replace(run, data="", train_sets=(), train_limit=None, recipe=recipe, **numbers)
         kind = alike, run.volumetric
         if kind not in measured:
             measured[kind] = measure_seconds_per_image(run)

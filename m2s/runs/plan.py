@@ -37,10 +37,11 @@ def find_lack(run: Run, data: str, known: dict[tuple, str] | None = None) -> str
 
 def _find_images(name: str, data: str) -> str:
     if data_label(data) == "real" and Path(data).is_dir():  # results are shown without their data as well
+        set_name, split = split_of(name, "train")
         try:
-            load_images(*split_of(name, "train"), data)
+            load_images(set_name, split, data)
         except NotFound:
-            return f"not run: {CATALOGUE[split_of(name, 'train')[0]].title} not found in the data folder"
+            return f"not run: {CATALOGUE[set_name].title} not found in the data folder"
     return ""
 
 

@@ -118,7 +118,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         seconds = measure(args.profile, Path(folder))
     with open(TABLE, "a", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
+        table = csv.writer(file, lineterminator="\n")
         if not file.tell():
             table.writerow(["date", "measured", "profile", "with", "seconds", "times_faster", "cores", "load_before"])
         for name, taken in zip(names, seconds, strict=True):
