@@ -125,7 +125,13 @@ def notebook_runs(notebook: str, profile: str, data: str, runs: Sequence[Run]) -
     return [run for run in runs if run.key in keys]
 
 
-COUNTED = ["25_efficiency", "34_multiscale_styles", "51_lgmsnet_2d_table", "53_lgmsnet_3d"]
+COUNTED = [
+    "25_efficiency",
+    "34_multiscale_styles",
+    "51_lgmsnet_2d_table",
+    "53_lgmsnet_3d",
+    "54_lgmsnet_ablations",
+]
 """The notebooks that count what networks cost (``tables.COSTS``), which the last one gathers."""
 
 

@@ -139,20 +139,38 @@ class SharedStatistics(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over the processes; its gradient is the sum of theirs."""
+class NormalizeBatch(torch.autograd.Function):
+    """``F.batch_norm`` in training, over the batches of all processes: one sum over them forward, and one backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        """The sum of ``x``, in every process."""
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
+        """The normalised ``x`` of ``(N, C, …)``, mean and variance of ``(C)``, and how many values each is of."""
+        mean, var = torch.ops.aten.batch_norm_update_stats(x, None, None, 0)  # (C), faster than torch.var_mean
+        count = torch.tensor([x.numel() // x.shape[1]], dtype=torch.float64, device=x.device)
+        mean, var = mean.double(), var.double()  # in which the squares may be subtracted
+        sums = torch.cat([count, count * mean, count * (var + mean**2)])  # (1 + 2C)
+        dist.all_reduce(sums)
+        count, mean, square = sums[:1], *(sums[1:] / sums[:1]).chunk(2)
+        mean, var = mean.to(weight.dtype), (square - mean**2).clamp_min(0).to(weight.dtype)
+        ctx.save_for_backward(x, weight, mean, var, count)
+        ctx.mark_non_differentiable(mean, var, count)
+        ctx.eps = eps
+        return F.batch_norm(x, mean, var, weight, bias, False, 0, eps), mean, var, count
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        """The sum of the gradients."""
-        return SumOverProcesses.forward(ctx, gradient.contiguous())
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """The gradients; that of ``x`` goes through the statistics, too, which depend on the ``x`` of all processes."""
+        x, weight, mean, var, count = ctx.saved_tensors
+        # First as if the statistics were constants, by the fused function of torch.
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.cat([of_weight, of_bias]).double()  # (2C)
+        dist.all_reduce(sums)
+        slope, offset = (weight * (sums / count).to(weight.dtype).view(2, -1)).unbind()  # (C) each
+        scale = torch.rsqrt(var + ctx.eps)
+        of_x -= F.batch_norm(x, mean, var, slope * scale, offset * scale, False, 0, ctx.eps)
+        return of_x, of_weight, of_bias, None
 
 
 def normalize_batch(
@@ -168,20 +186,11 @@ def normalize_batch(
     """``F.batch_norm`` of ``(N, C, …)``, with mean and variance over the ``N`` of all processes."""
     if not training:  # the mode is off here
         return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    var, mean = torch.var_mean(x, [d for d in range(x.ndim) if d != 1], correction=0)  # (C)
-    # One sum over the processes for each layer. In double precision, in which the squares may be subtracted.
-    count, mean, var = (torch.tensor(x.numel() // x.shape[1], device=x.device).double(), mean.double(), var.double())
-    sums = SumOverProcesses.apply(torch.cat([count[None], count * mean, count * (var + mean**2)]))  # (1 + 2C)
-    count, mean, square = sums[:1].detach(), *(sums[1:] / sums[:1].detach()).chunk(2)
-    var = (square - mean**2).clamp_min(0)
+    weight = x.new_ones(x.shape[1]) if weight is None else weight
+    bias = torch.zeros_like(weight) if bias is None else bias
+    x, mean, var, count = NormalizeBatch.apply(x, weight, bias, eps)
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             running_var.lerp_((var * count / (count - 1)).to(running_var.dtype), momentum)
-    scale = torch.rsqrt(var + eps)
-    mean, scale = (v.to(x.dtype).view(1, -1, *[1] * (x.ndim - 2)) for v in (mean, scale))
-    x = (x - mean) * scale
-    if weight is not None and bias is not None:
-        weight, bias = (v.view(mean.shape) for v in (weight, bias))
-        x = torch.addcmul(bias, x, weight)
     return x

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from m2s.studies.study import DIFFERENCE, NotRun, Row, Study, published_only
+from m2s.studies.study import GAIN, NotRun, Row, Study, published_only
 from m2s.studies.tasks import BTCV, LGMSNET_TASKS, UNSEEN, VOLUMES
 
 
@@ -107,14 +107,14 @@ LGMSNETS = {
         rows={
             "TinyU-Net": TINYUNET,
             "TinyU-Net +LMS": _from_scratch("tinyunet", lms=True),
-            "TinyU-Net +LMS, gain over TinyU-Net": DIFFERENCE,
+            "TinyU-Net +LMS, gain over TinyU-Net": GAIN,
             "TinyU-Net +GMS": UNKNOWN_BLOCKS,
-            "TinyU-Net +GMS, gain over TinyU-Net": DIFFERENCE,
+            "TinyU-Net +GMS, gain over TinyU-Net": GAIN,
             "U-Net": UNET,
             "U-Net +LMS": _classic_unet(lms=True),
-            "U-Net +LMS, gain over U-Net": DIFFERENCE,
+            "U-Net +LMS, gain over U-Net": GAIN,
             "U-Net +GMS": UNKNOWN_BLOCKS,
-            "U-Net +GMS, gain over U-Net": DIFFERENCE,
+            "U-Net +GMS, gain over U-Net": GAIN,
         },
         small_rows=("TinyU-Net", "TinyU-Net +LMS"),
     ),

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from m2s.studies.run import Run
-from m2s.studies.study import DIFFERENCE, NotRun, Row, Study, Task, published_only
+from m2s.studies.study import GAIN, NotRun, Row, Study, Task, published_only
 from m2s.studies.tasks import JOINT, TASKS
 
 
@@ -216,11 +216,11 @@ ABLATIONS = {
         rows={
             "MSNet": MSNET,
             "M2SNet (ASPP)": _m2snet(style="aspp"),
-            "M2SNet (ASPP), gain over MSNet": DIFFERENCE,
+            "M2SNet (ASPP), gain over MSNet": GAIN,
             "M2SNet (DenseASPP)": _m2snet(style="denseaspp"),
-            "M2SNet (DenseASPP), gain over MSNet": DIFFERENCE,
+            "M2SNet (DenseASPP), gain over MSNet": GAIN,
             "M2SNet": M2SNET,
-            "M2SNet, gain over MSNet": DIFFERENCE,
+            "M2SNet, gain over MSNet": GAIN,
         },
     ),
     "backbones": _ablation(

@@ -54,7 +54,9 @@ class Row:
 
 
 published_only = partial(NotRun, Status.PUBLISHED)
-DIFFERENCE = published_only("a difference of two other rows")
+GAIN_OVER = ", gain over "
+"""In the name of a row that compares two others, as printed: "M2SNet, gain over MSNet"."""
+GAIN = published_only("a gain over another row, and not both are measured")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from m2s import figures
-from m2s.studies.study import Status
+from m2s.studies.study import GAIN_OVER, Status
 from m2s.tables.comparisons import find_gaps, judge_intervals
 from m2s.tables.plots import draw_intervals
 from m2s.tables.results import Results
@@ -55,7 +55,8 @@ def read_ablation(
     table = book.table()
     if book.out is None:
         book.write(table, name)
-    cells = table[(table["metric"] == metric) & (table["status"] == Status.MEASURED)]
+    scored = table[~table["row"].str.contains(GAIN_OVER)]
+    cells = scored[(scored["metric"] == metric) & (scored["status"] == Status.MEASURED)]
     if cells.empty:
         reasons = "\n".join(f"- {line}" for line in list_reasons(table.replace({"row": names})))
         none = f"**No row of this table has been run on {images} yet, so nothing is shown as ours.**"
@@ -72,7 +73,7 @@ def read_ablation(
     shown["seeds"] = cells.groupby("row", sort=False)["seeds"].max().rename(names).reindex(shown.index)
     display(Markdown(f"**{metric} on {images}**, {shown.columns.name}:"))
     display(shown.rename_axis(columns=None))
-    ours = table.loc[table["status"] != Status.PUBLISHED, "row"].unique()
+    ours = scored.loc[scored["status"] != Status.PUBLISHED, "row"].unique()
     if absent := [names[row] for row in ours if row not in set(cells["row"])]:
         display(Markdown(f"Not run yet, and so not shown: {', '.join(absent)}."))
     book.show(draw_steps(steps, f"{metric} less that of '{names[reference]}'"), f"{name or book.study.notebook}_steps")

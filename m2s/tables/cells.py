@@ -12,7 +12,7 @@ from m2s.runs.plan import find_lack
 from m2s.studies import STUDIES, published
 from m2s.studies.profiles import find_profile
 from m2s.studies.run import Run, split_of
-from m2s.studies.study import NotRun, Status, published_only
+from m2s.studies.study import GAIN_OVER, NotRun, Status, published_only
 from m2s.tables.results import Finished, Results
 
 REPRINTS = {
@@ -24,8 +24,14 @@ REPRINTS = {
 KEYS = ["row", "dataset", "metric"]
 OURS = ["ours", "sd", "seeds", "seed_list", "images", "data", "status", "reason", "runs"]
 LOWER_IS_BETTER = ("MAE", "ASD", "HD95", "MED", "FLOPs_G", "Params_M")
-COSTS = ("25_efficiency.csv", "34_multiscale_styles_cost.csv", "51_lgmsnet_2d_table_cost.csv", "53_lgmsnet_3d_cost.csv")
-"""What four notebooks count and time, as CSV in the folder of tables: parameters, multiply-adds, speed need no run."""
+COSTS = (
+    "25_efficiency.csv",
+    "34_multiscale_styles_cost.csv",
+    "51_lgmsnet_2d_table_cost.csv",
+    "53_lgmsnet_3d_cost.csv",
+    "54_lgmsnet_ablations_cost.csv",
+)
+"""What five notebooks count and time, as CSV in the folder of tables: parameters, multiply-adds, speed need no run."""
 NO_SCORES = {
     ("F1_stars", "IoU_stars"): published_only("how significant the paper found a difference of its own runs"),
     ("Modality", "Eval_sets", "2D", "3D", "MS", "Global", "General"): published_only("a property of a network"),
@@ -61,7 +67,7 @@ def compare(results: Results) -> pd.DataFrame:
             part.loc[none & ~known, "reason"] = "not run: the scores were written without this metric"
             part.loc[none & known, "reason"] = "not run: no image has this score (a distance needs both borders)"
         parts.append(part)
-    table = pd.concat(parts).sort_index().reset_index(drop=True)
+    table = fill_gains(pd.concat(parts).sort_index().reset_index(drop=True))
     shown = table[(table["doubt"] != EXTRA) | (table["status"] == Status.MEASURED) | (not results.study.published)]
     return shown.replace({"doubt": {EXTRA: ""}}).reset_index(drop=True)
 
@@ -143,7 +149,31 @@ def versus(profile: str, data: str | Path, results: Path | None = None) -> pd.Da
         table.loc[here, ["ours", "reason"]] = counted.loc[cells[here], ["ours", "reason"]].to_numpy()
         table.loc[here, "status"] = Status.MEASURED
         table["ours"] = table["ours"].astype(float)
-    return table[["name", *table.columns.drop("name")]]
+    return fill_gains(table)[["name", *table.columns.drop("name")]]
+
+
+def fill_gains(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table with the printed rows "A, gain over B" measured where A and B are.
+
+    That is by how many percent of B's figure A is better, as the papers have it: a smaller error is a positive gain.
+    """
+    keys = [key for key in ("name", *KEYS) if key in table]
+    measured = table[table["status"] == Status.MEASURED].set_index(keys)
+    gains = table[table["row"].str.contains(GAIN_OVER) & (table["doubt"] != EXTRA)]
+    filled = table.copy()
+    for index, gain in gains.iterrows():
+        pair = [tuple(gain[keys].replace(gain["row"], row)) for row in gain["row"].split(GAIN_OVER)]
+        if not all(cell in measured.index for cell in pair):
+            continue
+        better, base = (measured.loc[cell] for cell in pair)
+        sign = -1 if gain["metric"] in LOWER_IS_BETTER else 1
+        few = min(better, base, key=lambda cell: cell["seeds"])
+        how = {name: few[name] for name in ("seeds", "seed_list", "images", "data")}
+        how |= {"ours": sign * 100 * (better["ours"] / base["ours"] - 1), "status": Status.MEASURED}
+        how |= {"reason": f"from the rows of both; {few['reason']}"}
+        how |= {"runs": " ".join(filter(None, (better["runs"], base["runs"])))}
+        filled.loc[index, list(how)] = list(how.values())
+    return filled
 
 
 def _measured(

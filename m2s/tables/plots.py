@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 from m2s import figures
-from m2s.studies.study import Status
+from m2s.studies.study import GAIN_OVER, Status
 from m2s.tables.cells import LOWER_IS_BETTER
 from m2s.tables.comparisons import turn_pairs
 
@@ -38,7 +38,8 @@ def draw_bars(
     ``table`` is what ``compare`` gives; ``datasets`` are its printed names. By default all metrics, all data sets, and
     the rows that are run here.
     """
-    rows = list(rows or table.loc[table["status"] != Status.PUBLISHED, "row"].unique())
+    run = (table["status"] != Status.PUBLISHED) & ~table["row"].str.contains(GAIN_OVER)
+    rows = list(rows or table.loc[run, "row"].unique())
     metrics = list(metrics or table["metric"].unique())
     columns = list(datasets or table["dataset"].unique())
     cells = table[table["row"].isin(rows) & table["metric"].isin(metrics) & table["dataset"].isin(columns)]

@@ -15,9 +15,10 @@ from m2s.runs.store import run_folder
 from m2s.studies import STUDIES, published
 from m2s.studies.m2snet import OTHER_TEAM
 from m2s.studies.profiles import PROFILES, Profile
+from m2s.studies.study import Status
 from m2s.tables import results as opened
 from m2s.tables.ablation import find_steps
-from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, versus
+from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, fill_gains, versus
 from m2s.tables.comparisons import bootstrap_pairs
 from m2s.tables.text import wide_table, write_table
 
@@ -208,7 +209,8 @@ def test_versus_holds_every_published_cell_once(tmp_path):
     assert table["ours"].notna().equals(table["status"] == "measured")
     assert (table.loc[table["dataset"] == "BTCV Avg", "reason"] == "not run: no study covers this cell").all()
     differences = table[table["row"].str.contains(", gain over ")]
-    assert set(differences["reason"]) == {"published only: a difference of two other rows"}, "in parameters as well"
+    told = {"published only: a gain over another row, and not both are measured"}
+    assert set(differences["reason"]) == told, "in parameters as well"
     assert set(table.loc[table["metric"] == "IoU_stars", "status"]) == {"published only"}
 
 
@@ -228,6 +230,28 @@ def test_versus_takes_what_is_counted_without_a_run(tmp_path):
     table = versus("smoke", "phantom", tmp_path)
     measured = table[table["status"] == "measured"].set_index("name").loc[counted["table"]].reset_index()
     assert measured[["name", "row", "metric", "ours", "reason"]].to_numpy().tolist() == counted.to_numpy().tolist()
+
+
+def test_gains_follow_from_the_rows_they_compare():
+    """With the printed figures in the place of ours, the gains are the printed ones, but for their doubts."""
+    names = ["m2snet_v1_table08", "m2snet_revised_table14", "lgmsnet_table06"]
+    printed = pd.concat([published.load_table(name).assign(name=name) for name in names], ignore_index=True)
+    gains = printed["row"].str.contains(", gain over ")
+    table = printed.assign(ours=printed["value"].mask(gains), status=Status.MEASURED, reason="here 128 px")
+    table = table.assign(seeds=3, seed_list="0 1 2", images=60, data="real", runs="a-run")
+    table.loc[gains, "status"] = Status.PUBLISHED
+    table.loc[(table["row"] == "MSNet") & (table["dataset"] == "BUSI"), ["seeds", "images"]] = 1, 50
+    filled = fill_gains(table)
+    pd.testing.assert_frame_equal(filled[~gains], table[~gains], check_dtype=False)
+    filled = filled[gains]
+    assert set(filled["status"]) == {"measured"} and set(filled["runs"]) == {"a-run a-run"} and len(filled) == 120
+    assert filled.loc[filled["dataset"] == "BUSI", ["seeds", "images"]].min().to_list() == [1, 50]
+    assert (filled["reason"] == "from the rows of both; here 128 px").all()
+    sure = filled[filled["doubt"] == ""]
+    assert (sure["ours"] - sure["value"]).abs().max() < 0.06, "one digit behind the point is printed, for some two"
+    table.loc[table["row"] == "MSNet", "status"] = Status.NOT_RUN
+    filled = fill_gains(table)[gains]
+    assert set(filled.loc[filled["status"] == "measured", "name"]) == {"lgmsnet_table06"}, "MSNet is in no pair of it"
 
 
 def test_reprints_are_the_same_tables():
