@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from m2s.data.disk import dicom
@@ -196,6 +195,8 @@ def _check_pages(name: str, pages: int) -> None:
 
 
 def _decode_tiff(file: BinaryIO) -> Picture:
+    import tifffile  # slow to import, and few files need it
+
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         _check_pages(file.name, sum(not page.is_reduced for page in tiff.pages))
