@@ -1,6 +1,6 @@
 """How much faster two workers are than one: ``python results/bench/scaling.py local``, or ``slurm``, or ``processes``.
 
-``local`` and ``slurm`` time ``m2s reproduce`` on the runs of a few notebooks (whose own cells are left out) with one
+``local`` and ``slurm`` time ``m2s reproduce`` on all runs of a profile (the notebooks' own cells are left out) with one
 worker and with two; ``slurm`` starts that of ``tests/cluster``, as root. ``processes`` times one training with two
 threads, and by ``torchrun`` with two processes of one thread. Each adds two rows to ``scaling.csv``.
 """
@@ -25,8 +25,16 @@ from m2s.runs.plan import list_runs, notebook_runs
 from m2s.runs.processes import join_processes
 
 TABLE = Path(__file__).with_name("scaling.csv")
-NOTEBOOKS = ["22_lung_table", "23_breast_table", "24_oct_table", "51_lgmsnet_2d_table"]
-DATA = "phantom"
+NOTEBOOKS = [
+    "20_polyp_table",
+    "22_lung_table",
+    "23_breast_table",
+    "24_oct_table",
+    "51_lgmsnet_2d_table",
+    "53_lgmsnet_3d",
+]
+"""Which need all runs of ``lab``."""
+DATA = "sample"
 
 
 def time_command(command: list[str], results: Path, environment: dict[str, str]) -> float:
@@ -43,7 +51,7 @@ def time_command(command: list[str], results: Path, environment: dict[str, str])
 
 def make_notebooks(folder: Path) -> Path:
     """A folder of notebooks that only have the two parameters: their runs are what takes time."""
-    cell = nbformat.v4.new_code_cell('profile = "lab"\ndata = "phantom"', metadata={"tags": ["parameters"]})
+    cell = nbformat.v4.new_code_cell(f'profile = "lab"\ndata = "{DATA}"', metadata={"tags": ["parameters"]})
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     folder.mkdir()
     for stem in NOTEBOOKS:
@@ -91,7 +99,7 @@ def time_processes(profile: str, folder: Path) -> list[float]:
 
 def train(profile: str, threads: int) -> None:
     """What ``processes`` times: the training of the first run of notebook 22."""
-    run = notebook_runs(NOTEBOOKS[0], profile, DATA, list_runs(profile, DATA))[0]
+    run = notebook_runs("22_lung_table", profile, DATA, list_runs(profile, DATA))[0]
     with join_processes():
         execute(replace(run, threads=threads), paths.results_dir(profile, DATA), DATA)
 
