@@ -1,14 +1,18 @@
 """The committed records: each is still a run of the studies, and the committed tables hold what they say."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 
 from m2s import tables
 from m2s.paths import ROOT
+from m2s.runs.build import build_network
 from m2s.runs.plan import study_runs
 from m2s.studies import STUDIES
+from m2s.tables.cells import COSTS, REPRINTS
 
 RECORDS = sorted(ROOT.glob("results/*-*/runs/*/record.json"))
 CALIBRATION = {"m2snet-tf_efficientnet_lite0-s0-b7ce6565"}
@@ -42,3 +46,31 @@ def test_a_committed_table_holds_the_scores_of_the_committed_runs(study):
     measured = choose(tables.open(study, "full", "a folder of data sets").table())
     assert len(measured)
     pd.testing.assert_series_equal(choose(written), measured, check_dtype=False, atol=1e-9)
+
+
+EFFICIENCY = ("m2snet_v1_table06", "m2snet_revised_table06")
+"""The tables of parameters and multiply-adds of the networks of these studies."""
+
+
+def find_study(table: str, row: str) -> str:
+    """The study that has a row of a printed table."""
+    names = {table, *(first for first, revised in REPRINTS.items() if revised == table), REPRINTS.get(table)}
+    studies = [name for name, study in STUDIES.items() if study.published in names and row in study.rows]
+    others = [name for name in ("polyps", "videos", "lung", "breast") if row in STUDIES[name].rows]
+    return others[0] if table in EFFICIENCY else studies[0]
+
+
+@pytest.mark.skipif(not RECORDS, reason="no results beside the library")
+@pytest.mark.parametrize("file", COSTS)
+def test_a_committed_table_of_costs_counts_the_networks_as_they_are_now(file):
+    table = pd.read_csv(ROOT / "results" / "full-real" / "tables" / file).dropna(subset="ours")
+    counted = table[table["metric"] == "Params_M"]
+    assert len(counted) >= 4
+    for line in counted.itertuples():
+        run = STUDIES[find_study(line.table, line.row)].runs(line.row, "paper", "real")[0]
+        if "with res2net50d" in line.reason:
+            run = replace(run, encoder="res2net50d")
+        with torch.device("meta"):
+            network = build_network(run, pretrained=False)
+        parameters = sum(p.numel() for p in network.parameters())
+        assert parameters / 1e6 == pytest.approx(line.ours, abs=6e-5), f"{line.row} of {line.table}"
