@@ -3,6 +3,7 @@
 from functools import reduce
 from operator import add
 
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from m2s.data.clips import ClipSet
@@ -11,26 +12,38 @@ from m2s.data.episodes import EpisodeSet
 from m2s.data.imageset import ImageSet
 from m2s.data.load import load_images
 from m2s.data.tensors import TensorSet
+from m2s.encoders import Network
 from m2s.losses import BCEDiceLoss, DiceCELoss, SegmentationLoss
 from m2s.lossnet import LossNet
 from m2s.studies.run import Run, split_of
 from m2s.zoo import create_model
 
-NORMALIZATIONS = {
-    "model": None,
-    "released": {"mean": (124.55 / 255, 118.90 / 255, 102.94 / 255), "std": (56.77 / 255, 55.97 / 255, 57.50 / 255)},
-}
-"""By ``Run.normalisation``, for RGB in [0, 1]: the network's own, or that of the released training script, whose
-prediction uses ImageNet's, as ours does."""
+RELEASED = {"mean": (124.55 / 255, 118.90 / 255, 102.94 / 255), "std": (56.77 / 255, 55.97 / 255, 57.50 / 255)}
+"""How the released training script normalises RGB in [0, 1]; the released prediction does it by ImageNet's figures."""
 
 OTHER_LOSSES = {"bce_dice": BCEDiceLoss, "dice_ce": DiceCELoss}
 """By ``Run.loss_form``: LGMSNet's in two and in three dimensions."""
 
 
-def build_network(run: Run, pretrained: bool | None = None) -> nn.Module:
+def build_network(run: Run, pretrained: bool | None = None) -> Network:
     """The network of a run, untrained; ``pretrained=False`` leaves its encoder random."""
     pretrained = run.pretrained if pretrained is None else pretrained
     return create_model(run.model, run.encoder, pretrained, run.num_classes, **dict(run.options))
+
+
+def find_normalization(run: Run, network: Network) -> dict[str, tuple[float, ...]]:
+    """The ``mean`` and ``std`` by which a run normalises its training images, RGB in [0, 1].
+
+    The network's own, which prediction takes; with ``normalisation="released"`` others, that differ from its own as
+    :data:`RELEASED` differs from ImageNet's figures. So a network whose own are ImageNet's gets :data:`RELEASED`, and
+    one with others, such as EfficientNet-Lite0's 0.5, the same small shift and scale of its input.
+    """
+    mean, std = network.mean, network.std
+    if run.normalisation == "released":
+        figures = zip(mean, std, *RELEASED.values(), IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, strict=True)
+        moved = [(m + (a - m0) * s / s0, b * s / s0) for m, s, a, b, m0, s0 in figures]
+        mean, std = zip(*moved, strict=True)
+    return {"mean": mean, "std": std}
 
 
 def build_loss(run: Run) -> nn.Module:

@@ -20,7 +20,7 @@ from m2s.data.sets import CATALOGUE
 from m2s.data.tensors import TensorSet
 from m2s.errors import InputError, NotFound, is_first_process
 from m2s.paths import commit, data_label, hold_lock, read_json, whole_file
-from m2s.runs.build import NORMALIZATIONS, Tensors, build_loss, build_network, build_tensors, load_train_set
+from m2s.runs.build import Tensors, build_loss, build_network, build_tensors, find_normalization, load_train_set
 from m2s.runs.machine import describe_machine
 from m2s.runs.processes import agree, count_processes
 from m2s.runs.score import score_set
@@ -148,7 +148,7 @@ def train_run(
         if in_context:
             images, masks, support = tensors.choose_bank(model.support)
             model.set_support(images, masks, tuple(support))
-        train(model, loss, tensors, run.recipe, folder, watched, NORMALIZATIONS[run.normalisation])
+        train(model, loss, tensors, run.recipe, folder, watched, find_normalization(run, model))
         if not is_first_process():
             return {}
         training = {

@@ -24,7 +24,7 @@ class Run:
 
     ``train_sets`` and ``test_sets`` hold names of data sets, or ``"name/split"`` where the split is not "train" or
     "test"; ``train_limit`` takes that many images of each training set; ``num_classes`` and ``options`` go to
-    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:mod:`m2s.runs.build` has the values);
+    :func:`m2s.create_model`; ``normalisation`` is "model" or "released" (:func:`m2s.runs.build.find_normalization`);
     ``loss_form`` is one of :data:`m2s.losses.FORMS` or of :data:`m2s.runs.build.OTHER_LOSSES`, which take no
     ``loss_terms`` and no LossNet; ``lossnet`` names LossNet's fixed network, or is ``None``. ``fingerprint`` and
     ``classes`` are of a user's own images, whose ``data`` is "own" (:mod:`m2s.data.own`). ``clip`` is the number of

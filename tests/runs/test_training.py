@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from timm.data import IMAGENET_DEFAULT_STD
 
 import m2s
 from m2s import data
 from m2s.errors import InputError, RunError
 from m2s.losses import SegmentationLoss
+from m2s.runs.build import RELEASED, build_network, find_normalization
 from m2s.runs.execute import execute
+from m2s.runs.plan import list_runs
 from m2s.runs.predict import predict
 from m2s.runs.train import make_optimizer, mean_iou, rate, resize_batch, train
 from m2s.studies import STUDIES
@@ -231,3 +234,21 @@ def test_only_videos_are_cut_into_clips():
     assert set(by_clip) == {1, 5}
     assert by_clip[5].train_sets == ("cvc300tv", "cvc612v")
     assert by_clip[1].recipe.batch_size == 16
+
+
+@pytest.mark.parametrize("encoder", ["resnet10t", "tf_efficientnet_lite0"])
+def test_the_released_normalisation_shifts_and_scales_the_input_of_every_encoder_alike(encoder):
+    """The training's input over the prediction's: EfficientNet-Lite0 predicts with 0.5, others with ImageNet's."""
+    run = replace(list_runs("full", "phantom")[0], encoder=encoder, normalisation="released")
+    network = build_network(run, pretrained=False)
+    assert (network.std == IMAGENET_DEFAULT_STD) == (encoder == "resnet10t")
+    trained = find_normalization(run, network)
+    if encoder == "resnet10t":
+        assert [np.allclose(trained[name], RELEASED[name]) for name in ("mean", "std")] == [True, True]
+    black_and_white = np.array([[0.0], [1.0]])
+    own, training = ((black_and_white - n["mean"]) / np.array(n["std"]) for n in (vars(network), trained))
+    scale = np.diff(training, axis=0)[0] / np.diff(own, axis=0)[0]
+    # Of the two figures for ImageNet: 58.395 / 56.77, …, and (123.675 − 124.55) / 56.77, …
+    assert scale == pytest.approx([1.0286, 1.0206, 0.9978], abs=1e-4)
+    assert (training - scale * own)[0] == pytest.approx([-0.0154, -0.0468, 0.0103], abs=1e-4)
+    assert find_normalization(replace(run, normalisation="model"), network) == {n: getattr(network, n) for n in trained}
