@@ -81,6 +81,7 @@ rule all:
 
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
 # it any more: it would count as begun. What another reproduction finishes meanwhile is not deleted first (update).
+# Runs begin in the order of their list, and a notebook, whose priority is higher, as soon as its runs are there.
 for number, batch in enumerate(batch_runs(PROFILE, RUNS)):
     todo = [run for run in batch if not (RESULTS / RECORD.format(key=run.key)).exists()]
     if not todo:
@@ -98,6 +99,7 @@ for number, batch in enumerate(batch_runs(PROFILE, RUNS)):
         params:
             chosen=" ".join(run.key for run in todo),
         threads: todo[0].threads
+        priority: len(RUNS) - number
         resources:
             **ask(batch),
         message:
@@ -137,6 +139,7 @@ rule notebook:
         notebook="notebooks/{stem}.ipynb",
         messages="logs/{stem}.log",
     threads: THREADS
+    priority: len(RUNS) + 1
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=120,

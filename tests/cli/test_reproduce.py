@@ -101,6 +101,16 @@ def test_every_job_is_reported_once(first):
         assert sum(line.endswith(f"run {batch[0].key}: {batch[0].title}{more}") for line in lines) == 1
 
 
+def test_runs_begin_in_the_order_of_their_list(first):
+    made, _ = first
+    log = (made.results / side_by_side.OWN / f"{side_by_side.WHOLE}.log").read_text(encoding="utf-8")
+    begun = re.findall(r"^Job \d+: run (\S+):", log, re.MULTILINE)
+    places = [begun.index(batch[0].key) for batch in batch_runs("smoke", list_runs("smoke", "phantom"))]
+    assert sorted(places) == list(range(len(begun)))
+    # What begins at the same moment is told in any order.
+    assert max(abs(place - i) for i, place in enumerate(places)) < reproduce._count_cores()
+
+
 def test_every_run_has_its_record_and_a_begun_one_goes_on(first):
     made, _ = first
     runs = list_runs("smoke", "phantom")
