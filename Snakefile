@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from m2s import paths
-from m2s.runs.plan import batch_runs, find_sources, list_runs, notebook_runs
+from m2s.runs.plan import batch_runs, find_sources, list_runs, notebook_runs, rank_batches
 
 PROFILE = config.get("profile", "lab")
 DATA = paths.resolve_data(config.get("data", "sample"))
@@ -81,8 +81,9 @@ rule all:
 
 # Short runs share a process, because starting Python takes as long. What a batch has finished before is no output of
 # it any more: it would count as begun. What another reproduction finishes meanwhile is not deleted first (update).
-# Runs begin in the order of their list, and a notebook, whose priority is higher, as soon as its runs are there.
-for number, batch in enumerate(batch_runs(PROFILE, RUNS)):
+# The longest of the first seed begin first, and a notebook, whose priority is higher, as soon as its runs are there.
+BATCHES = batch_runs(PROFILE, RUNS)
+for number, (batch, priority) in enumerate(zip(BATCHES, rank_batches(BATCHES, DATA), strict=True)):
     todo = [run for run in batch if not (RESULTS / RECORD.format(key=run.key)).exists()]
     if not todo:
         if workflow.is_main_process:
@@ -99,7 +100,7 @@ for number, batch in enumerate(batch_runs(PROFILE, RUNS)):
         params:
             chosen=" ".join(run.key for run in todo),
         threads: todo[0].threads
-        priority: len(RUNS) - number
+        priority: priority
         resources:
             **ask(batch),
         message:
@@ -139,7 +140,7 @@ rule notebook:
         notebook="notebooks/{stem}.ipynb",
         messages="logs/{stem}.log",
     threads: THREADS
-    priority: len(RUNS) + 1
+    priority: len(BATCHES) + 1
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=120,

@@ -68,8 +68,8 @@ def study_runs(study: str, profile: str, data: str) -> list[Run]:
 def list_runs(profile: str, data: str) -> list[Run]:
     """Every run of every study that the available data and weights allow, each once: what the engine works through.
 
-    Table by table, and the first seeds of all before the second ones, so that a run over several days has something of
-    everything early. Raises :class:`m2s.errors.InputError` for an unknown profile, and where nothing can be run.
+    Table by table, and the first seeds of all before the second ones. Raises :class:`m2s.errors.InputError` for an
+    unknown profile, and where nothing can be run.
     """
     if data_label(data) == "real" and not Path(data).is_dir():
         raise InputError(f"no such folder: {data}; give the folder that holds the data sets, or 'sample' or 'phantom'")
@@ -92,6 +92,27 @@ def batch_runs(profile: str, runs: Sequence[Run]) -> list[list[Run]]:
     for run in runs:
         groups.setdefault((run.recipe.seed, run.recipe.size, run.num_classes, run.train_sets), []).append(run)
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
+
+
+def rank_batches(batches: Sequence[Sequence[Run]], data: str) -> list[int]:
+    """Of each batch its priority, the highest first: the lower seed, then the more pixels that its trainings see.
+
+    Pixels or voxels, of all classes and epochs, are a rough measure of the time. What takes longest begins first, so
+    that it is not alone at the end. Of equal ones the earlier in the list.
+    """
+    images: dict[tuple, int] = {}
+
+    def count_pixels(run: Run) -> int:
+        chosen = run.train_sets, run.train_limit
+        if chosen not in images:
+            names = (split_of(name, "train") for name in run.train_sets)
+            images[chosen] = sum(len(load_images(*name, data, run.train_limit)) for name in names)
+        side = run.recipe.size ** (3 if run.volumetric else 2)
+        return run.recipe.epochs * images[chosen] * side * run.num_classes
+
+    work = [(-batch[0].recipe.seed, sum(map(count_pixels, batch)), -i) for i, batch in enumerate(batches)]
+    places = {place: rank for rank, place in enumerate(sorted(work), 1)}
+    return [places[place] for place in work]
 
 
 def find_runs(profile: str, data: str, wanted: Sequence[str]) -> list[Run]:
