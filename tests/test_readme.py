@@ -13,6 +13,7 @@ from m2s import encoders, pretrained, tables, weights
 from m2s.cli.commands import COMMANDS
 from m2s.cli.main import main
 from m2s.paths import ROOT
+from m2s.studies import STUDIES
 
 README = (ROOT / "README.md").read_text()
 RESULTS = (ROOT / "docs" / "results.md").read_text()
@@ -219,9 +220,9 @@ def test_what_it_says_of_short_runs_is_measured():
     assert set(scores.index[scores <= limit]) == {"SAM 2", "MedSAM-2"} and len(scores) >= 30
 
 
-@pytest.mark.parametrize("study", ["aggregation", "losses", "kernels"])
+@pytest.mark.parametrize("study", ["aggregation", "losses", "kernels", "styles"])
 def test_the_verdicts_it_counts_are_those_of_the_runs(study):
-    counts = re.search(rf"\| \[{study}\]\([^)]+\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", RESULTS).groups()
+    counts = re.search(rf"\| \[[^]]+\]\([^)]+{STUDIES[study].notebook}.md\) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", RESULTS).groups()
     assert [int(count) for count in counts] == count_verdicts(study)
 
 

@@ -74,7 +74,8 @@ def judge_claim(claim: Claim, results: Results) -> dict[str, str]:
     if gap.empty:
         return said
     printed = gap["paper"].round(3).dropna()
-    recipe = results.finished_of(claim.row)[0].run.recipe
+    ours, others = ({done.run.recipe for done in results.finished_of(row)} for row in (claim.row, claim.other))
+    epochs = sorted({recipe.epochs for recipe in ours} & {recipe.epochs for recipe in others})
     by_seed = find_gaps_by_seed(results, claim.row, claim.other, claim.metric)
     verdict = _count_verdicts(gap)
     if min(by_seed.values()) < 0 < max(by_seed.values()):
@@ -85,7 +86,7 @@ def judge_claim(claim: Claim, results: Results) -> dict[str, str]:
         "verdict": verdict,
         "seeds": ", ".join(f"{seed}: {value:+.3f}" for seed, value in by_seed.items()),
         "images": f"{gap['images'].sum():.0f}",
-        "settings": f"{recipe.size} px, {recipe.epochs} epochs",
+        "settings": f"{min(recipe.size for recipe in ours)} px, {' or '.join(map(str, epochs))} epochs",
     }
 
 
