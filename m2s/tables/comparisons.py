@@ -43,12 +43,13 @@ def find_gaps(results: Results, row: str, other: str, metric: str = "mDice") -> 
 def find_gaps_by_seed(results: Results, row: str, other: str, metric: str = "mDice") -> dict[int, float]:
     """How far ``row`` is ahead of ``other`` with each seed that both have: the mean over the sets both are scored on.
 
-    Positive is better, also for errors such as MAE. Of a cross-validation the mean is over the images of all folds.
+    Sets that not every seed was scored on are left out. Positive is better, also for errors such as MAE. Of a
+    cross-validation the mean is over the images of all folds.
     """
     scores = (_gather_scores(results, name, metric) for name in (row, other))
     a, b = (table.groupby(["seed", "dataset"])[metric].mean().unstack() for table in scores)
     gaps = (a - b).dropna(how="all")  # the seeds that both have
-    return gaps.mean(axis=1).to_dict()
+    return gaps.dropna(axis="columns").mean(axis=1).to_dict()
 
 
 def _gather_scores(results: Results, row: str, metric: str) -> pd.DataFrame:

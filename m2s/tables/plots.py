@@ -12,7 +12,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, ScalarFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, ScalarFormatter
 
 from m2s import figures
 from m2s.studies.study import GAIN_OVER, Status
@@ -144,10 +144,17 @@ def draw_intervals(
 ) -> Figure:
     """A panel for each title: a line per difference, named by the index, its interval in ``color``, and the paper's.
 
-    ``colors`` and ``papers`` are what the legend says.
+    ``size`` is that of one row of panels; more than four are drawn in several rows. ``colors`` and ``papers`` are what
+    the legend says.
     """
-    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for ax, (title, pairs) in zip(axes[0], panels.items(), strict=True):
+    high = -(-len(panels) // 4)
+    wide = -(-len(panels) // high)
+    fig, axes = plt.subplots(
+        high, wide, figsize=(size[0], high * size[1]), sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    for ax, (title, pairs) in zip(axes.flat, panels.items(), strict=False):
         for lane, pair in enumerate(pairs.itertuples()):
             ends = [[pair.difference - pair.low], [pair.high - pair.difference]]
             ax.errorbar(pair.difference, lane, xerr=ends, fmt="o", color=pair.color, capsize=2)
@@ -155,6 +162,8 @@ def draw_intervals(
         ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         ax.set_yticks(range(len(pairs)), pairs.index)
         ax.set_ylim(-0.5, len(pairs) - 0.5)
+        ax.margins(x=0.12)
+        ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.set_title(title)
     axes[0, 0].invert_yaxis()
     handles = {name: plt.Line2D([], [], color=color, marker="o") for name, color in colors.items()}
@@ -169,16 +178,20 @@ def draw_accuracy_against_cost(
 ) -> Figure | None:
     """A point per row: its cost, on a logarithmic axis, and its mean score over the data sets, ours and the paper's.
 
+    Ours is over the data sets on which all rows that were run have a score: over others it would be another quantity.
+
     ``costs`` has the rows of ``table`` as index and says in its ``name`` what it counts, for instance
     "multiply-adds at 352 px (G)".
     """
     cells = table[table["metric"] == metric]
     cells = cells[cells["dataset"].isin(datasets)] if datasets is not None else cells
     cells = cells[cells["row"].isin(costs.dropna().index)]
-    # a mean over fewer data sets than the others' would be another quantity
-    means = cells.groupby("row", sort=False)[["ours", "paper"]].agg(lambda values: values.mean(skipna=False))
-    if means["ours"].isna().all():
+    ours, paper = (cells.pivot(index="row", columns="dataset", values=kind) for kind in ("ours", "paper"))
+    shared = ours.columns[ours.dropna(how="all").notna().all()]
+    if shared.empty or ours.isna().all(axis=None):
         return None
+    means = pd.DataFrame({"ours": ours[shared].mean(axis=1), "paper": paper[shared].mean(axis=1, skipna=False)})
+    means = means.loc[cells["row"].unique()]
     x = costs.reindex(means.index)
     fig, ax = plt.subplots(figsize=(figures.TWO_COLUMNS * 0.7, 3), layout="constrained")
     made_up = (cells["data"] == "made-up").any()
@@ -188,7 +201,7 @@ def draw_accuracy_against_cost(
     for row, cost in x.items():
         for kind in ("ours", "paper"):
             ax.annotate(row, (cost, means.loc[row, kind]), (4, 3), textcoords="offset points", fontsize="x-small")
-    ax.set(xscale="log", xlabel=costs.name, ylabel=f"{metric}, mean of {cells['dataset'].nunique()} data sets")
+    ax.set(xscale="log", xlabel=costs.name, ylabel=f"{metric}, mean of {len(shared)} data set{'s' * (len(shared) > 1)}")
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
     ax.margins(x=0.2, y=0.1)

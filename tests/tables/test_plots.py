@@ -155,10 +155,19 @@ def test_accuracy_against_cost():
     assert list(ours.get_xdata()) == [9, 17.5, 40] and list(ours.get_ydata()[:2]) == pytest.approx([0.6, 0.7])
     assert np.isnan(ours.get_ydata()[2]) and paper.get_ydata()[2] == pytest.approx(0.99)
     assert ax.get_xlabel() == "multiply-adds (G)" and ax.get_xscale() == "log"
-    missing = table()
-    missing.loc[(missing["row"] == "A") & (missing["dataset"] == "two"), "ours"] = np.nan
-    ours = plots.draw_accuracy_against_cost(missing, costs, "mDice").axes[0].lines[0]
-    assert np.isnan(ours.get_ydata()[0])  # a mean over one set is not a mean over two
+    on_two = (table()["row"] == "A") & (table()["dataset"] == "two")
+    for missing in (table().assign(ours=table()["ours"].mask(on_two)), table()[~on_two]):
+        ax = plots.draw_accuracy_against_cost(missing, costs, "mDice").axes[0]
+        one = table()[(table()["dataset"] == "one") & (table()["metric"] == "mDice")].set_index("row")["ours"]
+        assert list(ax.lines[0].get_ydata()[:2]) == pytest.approx([one["A"], one["B"]]), "a mean over the same sets"
+        assert ax.get_ylabel() == "mDice, mean of 1 data set"
+
+
+def test_many_panels_stand_in_several_rows():
+    pair = pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2], "paper": [0.1], "color": ["C0"]}, ["A"])
+    fig = plots.draw_intervals({f"set {i}": pair for i in range(7)}, (7, 1.5), {"ours": "C0"}, None)
+    assert [ax.get_visible() for ax in fig.axes] == [True] * 7 + [False] and tuple(fig.get_size_inches()) == (7, 3)
+    assert [ax.get_title() for ax in fig.axes[:7]] == [f"set {i}" for i in range(7)]
 
 
 def scores(values, dataset="one"):

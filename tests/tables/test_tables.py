@@ -16,6 +16,7 @@ from m2s.studies import STUDIES, published
 from m2s.studies.m2snet import OTHER_TEAM
 from m2s.studies.profiles import PROFILES, Profile
 from m2s.studies.study import Status
+from m2s.tables import comparisons
 from m2s.tables import results as opened
 from m2s.tables.ablation import find_steps
 from m2s.tables.cells import COSTS, KEYS, REPRINTS, _cells, fill_gains, versus
@@ -252,6 +253,14 @@ def test_gains_follow_from_the_rows_they_compare():
     table.loc[table["row"] == "MSNet", "status"] = Status.NOT_RUN
     filled = fill_gains(table)[gains]
     assert set(filled.loc[filled["status"] == "measured", "name"]) == {"lgmsnet_table06"}, "MSNet is in no pair of it"
+
+
+def test_seeds_are_compared_on_the_same_sets(monkeypatch):
+    """One seed alone was scored on videos, too: its mean leaves them out."""
+    places = {"seed": [0, 0, 1], "dataset": ["images", "videos", "images"], "image": "x"}
+    scores = {"A": pd.DataFrame(places | {"mDice": [0.6, 0.1, 0.7]}), "B": pd.DataFrame(places | {"mDice": 0.5})}
+    monkeypatch.setattr(comparisons, "_gather_scores", lambda results, row, metric: scores[row])
+    assert comparisons.find_gaps_by_seed(None, "A", "B") == pytest.approx({0: 0.1, 1: 0.2})
 
 
 def test_reprints_are_the_same_tables():
