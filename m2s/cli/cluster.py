@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from m2s import paths
-from m2s.cli.estimates import count_images, estimate_seconds
+from m2s.cli.estimates import estimate_seconds
 from m2s.errors import InputError
+from m2s.runs.plan import count_images
 from m2s.studies.profiles import find_profile
 from m2s.studies.run import Run
 

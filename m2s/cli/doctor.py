@@ -18,7 +18,7 @@ from m2s import paths, weights
 from m2s.cli import estimates
 from m2s.data.sets import CATALOGUE
 from m2s.errors import InputError, install_extra, some
-from m2s.runs.plan import list_runs
+from m2s.runs.plan import count_images, list_runs
 from m2s.studies import profiles
 
 SHOWN = ("torch", "torchvision", "timm", "monai", "numpy", "snakemake", "papermill", "jupyterlab")
@@ -195,7 +195,7 @@ def _estimate_profiles(root: str | None) -> list[str]:
             runs = list_runs(name, data)
             # M2SNet's time stands for all here: `reproduce --dry-run` measures each network.
             sample = next((run for run in runs if run.model == "m2snet"), runs[0])
-            total = estimates.measure_seconds_per_image(sample) * sum(estimates.count_images(runs, data))
+            total = estimates.measure_seconds_per_image(sample) * sum(count_images(runs, data))
             parallel = estimates.count_parallel(runs, os.cpu_count() or 1)
             cost = f"{len(runs):3} runs {estimates.format_time(total / parallel):>8}"
         except InputError as error:

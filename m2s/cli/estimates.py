@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 
 from m2s.data.tensors import multiscale_sizes
-from m2s.runs.build import build_loss, build_network, load_train_set
+from m2s.runs.build import build_loss, build_network
 from m2s.runs.models import pick_device
+from m2s.runs.plan import count_images
 from m2s.studies.recipe import Recipe
 from m2s.studies.run import Run
 
@@ -30,13 +31,6 @@ def estimate_seconds(runs: Sequence[Run], data: str) -> Iterator[float]:
         if kind not in measured:
             measured[kind] = measure_seconds_per_image(run)
         yield measured[kind] * images
-
-
-def count_images(runs: Sequence[Run], data: str) -> list[int]:
-    """How many images each run trains on, each epoch's counted anew."""
-    one_each = {(run.train_sets, run.train_limit): run for run in runs}
-    sizes = {chosen: len(load_train_set(run, data)) for chosen, run in one_each.items()}
-    return [run.recipe.epochs * sizes[run.train_sets, run.train_limit] for run in runs]
 
 
 def measure_seconds_per_image(run: Run) -> float:

@@ -100,19 +100,24 @@ def rank_batches(batches: Sequence[Sequence[Run]], data: str) -> list[int]:
     Pixels or voxels, of all classes and epochs, are a rough measure of the time. What takes longest begins first, so
     that it is not alone at the end. Of equal ones the earlier in the list.
     """
-    images: dict[tuple, int] = {}
-
-    def count_pixels(run: Run) -> int:
-        chosen = run.train_sets, run.train_limit
-        if chosen not in images:
-            names = (split_of(name, "train") for name in run.train_sets)
-            images[chosen] = sum(len(load_images(*name, data, run.train_limit)) for name in names)
-        side = run.recipe.size ** (3 if run.volumetric else 2)
-        return run.recipe.epochs * images[chosen] * side * run.num_classes
-
-    work = [(-batch[0].recipe.seed, sum(map(count_pixels, batch)), -i) for i, batch in enumerate(batches)]
+    runs = [run for batch in batches for run in batch]
+    pixels = {
+        run.key: images * run.num_classes * run.recipe.size ** (3 if run.volumetric else 2)
+        for run, images in zip(runs, count_images(runs, data), strict=True)
+    }
+    work = [(-batch[0].recipe.seed, sum(pixels[run.key] for run in batch), -i) for i, batch in enumerate(batches)]
     places = {place: rank for rank, place in enumerate(sorted(work), 1)}
     return [places[place] for place in work]
+
+
+def count_images(runs: Sequence[Run], data: str) -> list[int]:
+    """How many images each run trains on, each epoch's counted anew."""
+    chosen = {(run.train_sets, run.train_limit) for run in runs}
+    sizes = {
+        (names, limit): sum(len(load_images(*split_of(name, "train"), data, limit)) for name in names)
+        for names, limit in chosen
+    }
+    return [run.recipe.epochs * sizes[run.train_sets, run.train_limit] for run in runs]
 
 
 def find_runs(profile: str, data: str, wanted: Sequence[str]) -> list[Run]:

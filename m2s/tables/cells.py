@@ -162,16 +162,18 @@ def fill_gains(table: pd.DataFrame) -> pd.DataFrame:
     gains = table[table["row"].str.contains(GAIN_OVER) & (table["doubt"] != EXTRA)]
     filled = table.copy()
     for index, gain in gains.iterrows():
-        pair = [tuple(gain[keys].replace(gain["row"], row)) for row in gain["row"].split(GAIN_OVER)]
+        pair = [tuple({**gain, "row": row}[key] for key in keys) for row in gain["row"].split(GAIN_OVER)]
         if not all(cell in measured.index for cell in pair):
             continue
         better, base = (measured.loc[cell] for cell in pair)
         sign = -1 if gain["metric"] in LOWER_IS_BETTER else 1
         few = min(better, base, key=lambda cell: cell["seeds"])
-        how = {name: few[name] for name in ("seeds", "seed_list", "images", "data")}
-        how |= {"ours": sign * 100 * (better["ours"] / base["ours"] - 1), "status": Status.MEASURED}
-        how |= {"reason": f"from the rows of both; {few['reason']}"}
-        how |= {"runs": " ".join(filter(None, (better["runs"], base["runs"])))}
+        how = {name: few[name] for name in ("seeds", "seed_list", "images", "data")} | {
+            "ours": sign * 100 * (better["ours"] / base["ours"] - 1),
+            "status": Status.MEASURED,
+            "reason": f"from the rows of both; {few['reason']}",
+            "runs": " ".join(filter(None, (better["runs"], base["runs"]))),
+        }
         filled.loc[index, list(how)] = list(how.values())
     return filled
 

@@ -187,8 +187,9 @@ def draw_accuracy_against_cost(
     cells = cells[cells["dataset"].isin(datasets)] if datasets is not None else cells
     cells = cells[cells["row"].isin(costs.dropna().index)]
     ours, paper = (cells.pivot(index="row", columns="dataset", values=kind) for kind in ("ours", "paper"))
-    shared = ours.columns[ours.dropna(how="all").notna().all()]
-    if shared.empty or ours.isna().all(axis=None):
+    run = ours.dropna(how="all")
+    shared = ours.columns[run.notna().all()]
+    if run.empty or shared.empty:
         return None
     means = pd.DataFrame({"ours": ours[shared].mean(axis=1), "paper": paper[shared].mean(axis=1, skipna=False)})
     means = means.loc[cells["row"].unique()]

@@ -12,7 +12,7 @@ from m2s.paths import ROOT
 from m2s.runs.build import build_network
 from m2s.runs.plan import study_runs
 from m2s.studies import STUDIES
-from m2s.tables.cells import COSTS, REPRINTS
+from m2s.tables.cells import COSTS, _reprints
 
 RECORDS = sorted(ROOT.glob("results/*-*/runs/*/record.json"))
 CALIBRATION = {"m2snet-tf_efficientnet_lite0-s0-b7ce6565"}
@@ -49,15 +49,14 @@ def test_a_committed_table_holds_the_scores_of_the_committed_runs(study):
 
 
 EFFICIENCY = ("m2snet_v1_table06", "m2snet_revised_table06")
-"""The tables of parameters and multiply-adds of the networks of these studies."""
+"""The tables of parameters and multiply-adds, whose rows are those of four other studies."""
 
 
 def find_study(table: str, row: str) -> str:
     """The study that has a row of a printed table."""
-    names = {table, *(first for first, revised in REPRINTS.items() if revised == table), REPRINTS.get(table)}
-    studies = [name for name, study in STUDIES.items() if study.published in names and row in study.rows]
-    others = [name for name in ("polyps", "videos", "lung", "breast") if row in STUDIES[name].rows]
-    return others[0] if table in EFFICIENCY else studies[0]
+    of_table = [name for name, study in STUDIES.items() if study.published in _reprints(table)]
+    studies = ("polyps", "videos", "lung", "breast") if table in EFFICIENCY else of_table
+    return next(name for name in studies if row in STUDIES[name].rows)
 
 
 @pytest.mark.skipif(not RECORDS, reason="no results beside the library")
