@@ -41,7 +41,7 @@ RUNS = list_runs(PROFILE, DATA)
 KEYS = [run.key for run in RUNS]
 THREADS = max((run.threads for run in RUNS), default=1)
 os.environ |= {"OMP_NUM_THREADS": str(THREADS), "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
-# glibc keeps the memory that a step frees: to give it back and fetch it anew took 4 to 6 % of a training.
+# glibc keeps the memory that a step frees: to give it back and fetch it anew took 3 to 6 % of a training.
 os.environ |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 NOTEBOOKS = sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
 NEEDS = config.get("needs", {})
