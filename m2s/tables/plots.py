@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator, ScalarFormatter
+from matplotlib.transforms import Bbox
 
 from m2s import figures
 from m2s.studies.study import GAIN_OVER, Status
@@ -199,9 +200,6 @@ def draw_accuracy_against_cost(
     ax.plot(x, means["ours"], "o", color=OURS, label="ours, on made-up images" if made_up else "ours")
     if means["paper"].notna().any():
         ax.plot(x, means["paper"], label=PAPERS[made_up], **PAPER)
-    for row, cost in x.items():
-        for kind in ("ours", "paper"):
-            ax.annotate(row, (cost, means.loc[row, kind]), (4, 3), textcoords="offset points", fontsize="x-small")
     ax.set(xscale="log", xlabel=costs.name, ylabel=f"{metric}, mean of {len(shared)} data set{'s' * (len(shared) > 1)}")
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
@@ -209,7 +207,27 @@ def draw_accuracy_against_cost(
     left, right = ax.get_xlim()
     ax.set_xlim(min(left, 0.7 * x.min()), max(right, 1.4 * x.max()))  # costs that are nearly one shall look so
     ax.legend()
+    points = means.stack().dropna().reset_index()
+    _name_points(fig, ax, [(row, x[row], score) for row, _, score in points.itertuples(index=False)])
     return fig
+
+
+def _name_points(fig: Figure, ax: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """The name of each point (name, x, y) at the first of its corners where it covers no point and no other name."""
+    fig.draw_without_rendering()  # before it, constrained axes have no place
+    reach = 3 * fig.dpi / 72  # 3 points
+    taken = [
+        Bbox.from_bounds(u - reach, v - reach, 2 * reach, 2 * reach)
+        for u, v in ax.transData.transform([p[1:] for p in points])
+    ]
+    for name, x, y in points:
+        label = ax.annotate(name, (x, y), (0, 0), textcoords="offset points", fontsize="x-small")
+        for place, side in (((4, 3), "left"), ((4, -9), "left"), ((-4, 3), "right"), ((-4, -9), "right")):
+            label.xyann = place
+            label.set(horizontalalignment=side)
+            if not label.get_window_extent().count_overlaps(taken):
+                break
+        taken.append(label.get_window_extent())
 
 
 def draw_scatter(

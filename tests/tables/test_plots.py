@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import combinations
 
 import matplotlib
 
@@ -161,6 +162,17 @@ def test_accuracy_against_cost():
         one = table()[(table()["dataset"] == "one") & (table()["metric"] == "mDice")].set_index("row")["ours"]
         assert list(ax.lines[0].get_ydata()[:2]) == pytest.approx([one["A"], one["B"]]), "a mean over the same sets"
         assert ax.get_ylabel() == "mDice, mean of 1 data set"
+
+
+def test_names_of_near_points_lie_apart():
+    near = pd.DataFrame(
+        {"row": list("ABCD"), "dataset": "one", "metric": "mDice", "data": "real", "ours": [0.8, 0.8, 0.795, 0.5]}
+    ).assign(paper=float("nan"))
+    costs = pd.Series({"A": 9.0, "B": 9.01, "C": 9.3, "D": 40.0}, name="multiply-adds (G)")
+    ax = plots.draw_accuracy_against_cost(near, costs, "mDice").axes[0]
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert [text.get_text() for text in ax.texts] == list("ABCD")
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_many_panels_stand_in_several_rows():
