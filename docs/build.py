@@ -206,8 +206,8 @@ def write_library(source: Path, floors: dict[str, list[str]]) -> None:
         (source / f"{pages[-1][1:]}.md").write_text(f"# {title}\n{parts}", encoding="utf-8")
     with open(source / "docs" / "library.md", "a", encoding="utf-8") as file:
         names = [f"   ~m2s.{home}.{name}" for name, home in m2s._HOME.items()]
-        parts = ["\n## Names that others rely on\n", "```{eval-rst}", ".. autosummary::", "", *names, "```\n"]
-        file.write("\n".join(parts))
+        lines = ["\n## Names that others rely on\n", "```{eval-rst}", ".. autosummary::", "", *names, "```\n"]
+        file.write("\n".join(lines))
     add_pages(source / "docs" / "library.md", pages)
 
 
