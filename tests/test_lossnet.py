@@ -9,6 +9,9 @@ import timm
 import torch
 import torch.nn.functional as F
 
+from m2s import paths
+from m2s.data.load import load_images
+from m2s.data.tensors import TensorSet
 from m2s.errors import InputError
 from m2s.lossnet import LossNet, drop_unused_stages, fold_norms
 
@@ -175,3 +178,17 @@ def test_weights_in_pixel_units_are_brought_to_unit_scale(real_weights, pair):
     lossnet = LossNet("vgg16", resize=64)
     assert lossnet.unit == pytest.approx(57.6, abs=0.1) and "pixel units" in lossnet.weights_source
     assert 1 < lossnet(*pair).item() < 1000
+
+
+def test_a_weight_belongs_to_its_network(real_weights):
+    """What notebook 36 and ``docs/results.md`` say: the gradient over EfficientNet-Lite0 is 12 to 23 times VGG-16's."""
+    images = load_images("kvasir", "test", root=paths.ROOT / "samples", limit=8)
+    masks = torch.stack([mask for _, mask in TensorSet(images, 128)]).float()
+    small, large = LossNet("tf_efficientnet_lite0", resize=None), LossNet("vgg16", resize=224)
+    for value, expected in ((0.01, 11.8), (0.5, 23.4)):
+        norms = []
+        for lossnet in (small, large):
+            prediction = torch.full_like(masks, value, requires_grad=True)
+            lossnet(prediction, masks).backward()
+            norms.append(prediction.grad.norm())
+        assert (norms[0] / norms[1]).item() == pytest.approx(expected, rel=0.02)

@@ -242,6 +242,9 @@ ABLATIONS = {
             "LossNet weighted ten times as much": replace(
                 M2SNET, adjust=lambda run: replace(run, lossnet_weight=10 * run.lossnet_weight)
             ),
+            "LossNet weighted a tenth as much": replace(
+                M2SNET, adjust=lambda run: replace(run, lossnet_weight=run.lossnet_weight / 10)
+            ),
             "one learning rate": replace(
                 M2SNET, adjust=lambda run: replace(run, recipe=replace(run.recipe, encoder_lr=run.recipe.lr))
             ),
