@@ -325,6 +325,17 @@ def test_what_it_says_of_the_parts_of_the_wiring_is_measured():
     assert f"between {min(means):+.3f} and {max(means):+.3f}" in words
 
 
+def test_what_it_says_of_loss_rates_and_normalisation_is_measured():
+    book, words = tables.open("released", "full", REAL), WORDS.replace("−", "-")
+    reference, _, *rows = book.study.rows
+    assert len(rows) == 5
+    for row in rows:
+        difference = f"{book.gaps_by_seed(row, reference)[0]:+.3f}"
+        assert f"{row} {difference}" in words or f"{row}: {difference}" in words, (row, difference)
+    assert (book.gaps("one learning rate", reference)["high"] < 0).all()
+    assert (book.scores("LossNet weighted ten times as much")["Dice"] < 0.0005).all()
+
+
 def describe_wiring(name: str) -> tuple[str, float, dict[int, float], int]:
     """A line of the page, and of it the mean difference, that of each seed, and the sets that decide it."""
     book, datasets = tables.open("wiring", "full", REAL), ["ColonDB", "Kvasir", "CVC-300", "ClinicDB"]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from m2s.tables.book import Book
 
 VERDICTS = {"ahead": figures.PALETTE["blue"], "behind": figures.PALETTE["vermilion"], "undecided": "0.6"}
+FAR = 0.3
+"""A larger difference is written and not drawn: beside a network that learned nothing no other step could be seen."""
 
 
 def find_steps(results: Results, reference: str, metric: str = "mDice") -> pd.DataFrame:
@@ -81,20 +83,32 @@ def read_ablation(
 
 
 def draw_steps(steps: pd.DataFrame, label: str) -> Figure | None:
-    """What :func:`find_steps` gives: a panel for each data set, the 95 % intervals colored by their verdict."""
+    """What :func:`find_steps` gives: a panel for each data set, the 95 % intervals colored by their verdict.
+
+    Differences above :data:`FAR` are written at the edge, unless all are.
+    """
     if steps.empty:
         return None
     steps = steps.assign(color=steps["verdict"].map(VERDICTS)).set_index("row")
-    rows = steps.index.unique()
+    rows, far = steps.index.unique(), steps["difference"].abs() > FAR
+    far &= not far.all()
+    near = steps.assign(difference=steps["difference"].mask(far))
     panels = {
         str(dataset): here.reindex(rows).fillna({"color": "white"})
-        for dataset, here in steps.groupby("dataset", sort=False)
+        for dataset, here in near.groupby("dataset", sort=False)
     }
     size = (figures.TWO_COLUMNS, 0.22 * len(rows) + 1.2)
     papers = "the paper's" if steps["paper"].notna().any() else None
     fig = draw_intervals(panels, size, {v: c for v, c in VERDICTS.items() if v in set(steps["verdict"])}, papers)
     for ax in fig.axes:
         ax.tick_params(axis="x", labelsize="x-small")
+    for ax, dataset in zip(fig.axes, panels, strict=False):
+        for step in steps[far & (steps["dataset"] == dataset)].itertuples():
+            text = f"← −{-step.difference:.2f}" if step.difference < 0 else f"{step.difference:.2f} →"
+            left = not step.paper < np.mean(ax.get_xlim())  # where the diamond is not
+            style = {"ha": "left" if left else "right", "va": "center", "fontsize": "x-small", "color": step.color}
+            place = 0.03 if left else 0.97
+            ax.text(place, rows.get_loc(step.Index), text, transform=ax.get_yaxis_transform(), **style)
     fig.supxlabel(label, fontsize="small")
     return fig
 

@@ -74,3 +74,16 @@ def test_an_experiment_is_shown_as_points_and_differences(tmp_path, monkeypatch,
     book.experiment(scores, "a", "score", "30_small")
     assert displayed[0].loc["b"].tolist() == ["0.300 ± 0.100", "+0.100 [+0.100, +0.100]", "3 of 3 seeds"]
     assert displayed[0].loc["a"].tolist()[1:] == ["–", "–"] and list(tmp_path.rglob("30_small.png"))
+
+
+def test_a_step_that_would_hide_the_others_is_written():
+    steps = pd.DataFrame({
+        "dataset": "one", "row": ["near", "far", "very far"], "difference": [0.01, -0.52, 0.61],
+        "verdict": ["undecided", "behind", "ahead"], "paper": [np.nan, -0.02, np.nan],
+    })  # fmt: skip
+    steps = steps.assign(low=steps["difference"] - 0.02, high=steps["difference"] + 0.02)
+    ax = ablation.draw_steps(steps, "mDice").axes[0]
+    assert [text.get_text() for text in ax.texts] == ["← −0.52", "0.61 →"] and ax.get_xlim()[0] > -0.1
+    assert [text.get_position()[1] for text in ax.texts] == [1, 2]
+    ax = ablation.draw_steps(steps[1:], "mDice").axes[0]
+    assert not ax.texts and ax.get_xlim()[1] > 0.61, "all of them are far: they are drawn"
