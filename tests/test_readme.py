@@ -261,6 +261,7 @@ def test_the_cells_it_counts_are_those_of_the_table_of_all():
     measured, doubted = (cells["status"] == "measured").sum(), cells["doubt"].notna().sum()
     assert f"in the repository: {len(cells):,}, of which {doubted} have a doubt about a digit" in WORDS
     assert f"Beside {measured:,} of them stands a number of ours" in re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", WORDS)
+    assert f"Beside {measured:,} of the papers' {len(cells):,} printed cells stands" in " ".join(README.split())
 
 
 def test_lgmsnet_on_the_unseen_set_is_inconclusive():
