@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERDICTS = {"ahead": figures.PALETTE["blue"], "behind": figures.PALETTE["vermilion"], "undecided": "0.6"}
 FAR = 0.3
-"""A larger difference is written and not drawn: beside a network that learned nothing no other step could be seen."""
+"""A larger difference of scores (0 to 1) is written, not drawn: beside a network that learned nothing no other is seen."""
 
 
 def find_steps(results: Results, reference: str, metric: str = "mDice") -> pd.DataFrame:
