@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERDICTS = {"ahead": figures.PALETTE["blue"], "behind": figures.PALETTE["vermilion"], "undecided": "0.6"}
 FAR = 0.3
-"""A larger difference of scores (0 to 1) is written, not drawn: beside a network that learned nothing no other is seen."""
+"""A larger difference of scores (0 to 1) is written, not drawn: it would hide all others."""
 
 
 def find_steps(results: Results, reference: str, metric: str = "mDice") -> pd.DataFrame:
