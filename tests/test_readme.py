@@ -365,3 +365,16 @@ def test_the_speed_on_a_gpu_it_says_is_measured():
     chosen = table.query("encoder == 'res2net50d' and network == 'M2SNet' and batch == 1").set_index("form")
     for form in ("eager", "CUDA graph", "CUDA graph bf16"):
         assert f"{chosen.loc[form, 'images_per_second']:.0f}" in RESULTS.split("## Speed on a GPU")[1]
+    later = pd.read_csv(ROOT / "results" / "bench" / "gpu_h200_2.csv")
+    one = later.query("encoder == 'res2net50d' and batch == 1").set_index("form")["images_per_second"]
+    assert f"{one['CUDA graph']:.0f} in float32" in RESULTS.split("## Speed on a GPU")[1]
+    bench = " ".join((ROOT / "results" / "bench" / "README.md").read_text(encoding="utf-8").split())
+    assert f"{one['CUDA graph']:.0f} images a second as a CUDA graph, {one['eager']:.0f} eager" in bench
+    assert f"`torch.compile` gave {one['compiled with CUDA graphs']:.0f} images a second" in bench
+    both = later[later["form"] == "CUDA graph, channels-last"].set_index(["encoder", "network", "batch"])
+    rates = both["images_per_second"].loc["tf_efficientnet_lite0"].droplevel("batch")
+    assert f"{rates['M2SNet'] / rates['MSNet']:.2f} of MSNet's images a second, as before" in bench
+    busy = pd.read_csv(ROOT / "results" / "bench" / "gpu_h200_trainings.csv").query("second >= 60")
+    alone, three = (busy.loc[busy["trainings"] == n, "busy_percent"] for n in (1, 3))
+    assert f"{alone.min()} to {alone.max()} % busy** (M2SNet as released, {len(alone)} samples)" in bench
+    assert f"{three.min()} to {three.max()} % busy**" in bench

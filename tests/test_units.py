@@ -118,3 +118,14 @@ def test_both_filters_have_the_same_sum_and_are_symmetric(size):
 
 def test_paper_filter_has_no_parameter_and_no_state():
     assert not PaperFilter(4, 3).state_dict()
+
+
+@pytest.mark.parametrize("wiring", ["released", "paper"])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_compiler_sees_a_unit_as_one_graph(wiring, training):
+    # A call that it cannot follow cuts a network into dozens of pieces, and compiling gains little.
+    torch.compiler.reset()
+    unit = m2s.MultiScaleSubtractionUnit(8, wiring=wiring).train(training)
+    compiled = torch.compile(unit, fullgraph=True, backend="eager")
+    with torch.set_grad_enabled(training):
+        assert compiled(torch.rand(2, 8, 4, 4), torch.rand(2, 8, 8, 8)).isfinite().all()
