@@ -12,6 +12,7 @@ from m2s.errors import InputError, some
 
 FOLDERS = ["m2s", "samples", "weights", "notebooks/drawings"]
 FOLDERS += ["results/bench", "results/published", "results/full-real/runs", "results/full-real/tables"]
+FOLDERS += ["results/large-real/runs"]
 """The folders of the repository that are in the archive as they are."""
 
 

@@ -50,15 +50,19 @@ class Book(Results):
     experiment = show_experiment
 
     @classmethod
-    def of_real(cls, study: str, profile: str, data: str | Path) -> "Book":
+    def of_real(cls, study: str, profile: str, data: str | Path, committed: str | None = None) -> "Book":
         """The book of a study on real images, whatever is shown: the runs that come with the repository.
 
         They are of the profile ``full``. A profile that is not small has runs of its own on real data: then those.
         Pictures are kept with the results of ``profile`` and ``data``.
+
+        Args:
+            committed: another profile, such as ``"large"``, whose runs come with the repository: these in any case.
         """
-        if data_label(data) == "real" and not find_profile(profile).small:
+        if committed is None and data_label(data) == "real" and not find_profile(profile).small:
             return cls.of(study, profile, data)
-        opened = cls.of(study, "full", "real", ROOT / "results" / "full-real")
+        shown = committed or "full"
+        opened = cls.of(study, shown, "real", ROOT / "results" / f"{shown}-real")
         return replace(opened, out=results_dir(profile, data))
 
     def write(self, table: pd.DataFrame, name: str | None = None) -> None:
