@@ -1,4 +1,4 @@
-"""Draw README's first picture, ``examples.jpg``: python results/readme/make_picture.py.
+"""Draw README's first picture, ``examples.jpg``, and write ``examples.csv``: python results/readme/make_picture.py.
 
 The network is one of ``weights/``, the images are the test images of ``samples/``. No image is chosen by hand: all are
 sorted by their mDice, and those at 10, 30, 50, 70 and 90 % of that order are shown.
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from tqdm import tqdm
 
 import m2s
@@ -25,8 +26,9 @@ def main(name: str = "m2snet-polyps") -> None:
         prediction = m2s.predict(network, sample.image)
         shown.append((m2s.score(prediction, sample.mask, convention="released")["mDice"], sample, prediction))
     shown.sort(key=lambda one: one[0])
-    mean = sum(score for score, *_ in shown) / len(shown)
-    print(f"{name}: mDice {mean:.3f} over {len(shown)} images")
+    table = pd.DataFrame({"image": [sample.name for _, sample, _ in shown], "mDice": [score for score, *_ in shown]})
+    table.round(5).to_csv(Path(__file__).with_name("examples.csv"), index=False)
+    print(f"{name}: mDice {table['mDice'].mean():.3f} over {len(table)} images")
 
     figures.style()
     fig, axes = plt.subplots(2, len(PLACES), figsize=(10, 4.4), layout="constrained")
