@@ -101,9 +101,16 @@ def _count_verdicts(gap: pd.DataFrame) -> str:
     return ", ".join([f"{word} on {count} of {len(gap)} sets", *(f"{w} on {n}" for w, n in others)])
 
 
-def judge_claims(results: Mapping[str, Results]) -> pd.DataFrame:
-    """:func:`judge_claim` of every claim; ``results`` holds the results of each study by its name."""
-    return pd.DataFrame([judge_claim(claim, results[claim.study]) for claim in CLAIMS])
+def judge_claims(results: Mapping[str, Results], *others: Mapping[str, Results]) -> pd.DataFrame:
+    """:func:`judge_claim` of every claim; ``results`` holds the results of each study by its name.
+
+    ``others``, such as those of a larger profile, add a line behind each claim of which they have runs.
+    """
+    lines = []
+    for claim in CLAIMS:
+        more = (judge_claim(claim, other[claim.study]) for other in others)
+        lines += [judge_claim(claim, results[claim.study]), *(said for said in more if said["ours"])]
+    return pd.DataFrame(lines)
 
 
 def format_claims(claims: pd.DataFrame) -> str:
