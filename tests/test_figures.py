@@ -143,3 +143,7 @@ def test_a_name_with_the_sign_of_a_formula_is_drawn_as_it_is():
     figures.overlay(ax, np.zeros((4, 5), np.uint8), title=r"5$ \frac{$_x")
     fig.canvas.draw()
     assert ax.get_title().count(r"\$") == 2
+
+
+def test_a_title_is_not_broken_at_a_hyphen():
+    assert figures.break_lines("COVID-SemiSeg (made-up)", 22) == "COVID-SemiSeg\n(made-up)"

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib.patheffects as effects
@@ -27,6 +29,9 @@ PALETTE = {
 """The eight colour-blind-safe colours of Okabe and Ito (2008), in the order of the style's colour cycle."""
 MASK_COLOR = PALETTE["sky"]
 PREDICTION_COLOR = PALETTE["yellow"]
+
+break_lines = partial(fill, break_on_hyphens=False)
+"""``break_lines(title, width)``: a title in lines of at most so many letters, broken between words, not in "U-Net"."""
 
 
 def style() -> None:

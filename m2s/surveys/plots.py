@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import cycle
-from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -78,7 +77,7 @@ def draw_gallery(sets: Sequence[ImageSet], columns: int = 3) -> Figure:
 def draw_sizes(surveys: Sequence[Survey], hue: str = "set") -> Figure:
     """The foreground share as a cumulative curve, and the diameter at 352 px as boxes, coloured by ``hue``."""
     table = join_tables(surveys).query("share > 0")
-    table[hue] = table[hue].map(lambda name: fill(name, 24))
+    table[hue] = table[hue].map(lambda name: figures.break_lines(name, 24))
     names = table[hue].drop_duplicates()
     colors = COLORS if hue == "class" else tuple(figures.PALETTE.values())
     fig, axes = plt.subplots(1, 2, figsize=(figures.TWO_COLUMNS, 2.1 + 0.12 * len(names)), layout="constrained")
@@ -114,7 +113,7 @@ def draw_locations(surveys: Sequence[Survey]) -> Figure:
     """How often a place is foreground: one map for each set and class, each in a square whatever the image's shape."""
     maps = []
     for s in surveys:
-        titles = [f"{fill(s.images.title, 22)}\n{name}" for name in CATALOGUE[s.images.name].classes]
+        titles = [f"{figures.break_lines(s.images.title, 22)}\n{name}" for name in CATALOGUE[s.images.name].classes]
         maps += zip(titles, s.locations, strict=True)
     columns = min(5, len(maps))
     rows = -(-len(maps) // columns)

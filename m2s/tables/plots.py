@@ -4,7 +4,6 @@ Each function returns a Figure, or ``None`` where nothing has been measured yet.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,7 +54,7 @@ def draw_bars(
         here = cells[(cells["metric"] == metric) & (cells["dataset"] == dataset)].set_index("row").reindex(rows)
         _draw_bar_panel(ax, here, metric)
         made_up = "made-up " if (here["data"] == "made-up").any() else ""
-        ax.set_title(metric if len(columns) == 1 else f"{fill(f'{made_up}{dataset}', 16)}\n{metric}")
+        ax.set_title(metric if len(columns) == 1 else f"{figures.break_lines(f'{made_up}{dataset}', 16)}\n{metric}")
     axes[0, 0].invert_yaxis()
     if len(columns) == 1:
         fig.suptitle(f"{made_up}{columns[0]}", fontsize="medium")
@@ -129,7 +128,7 @@ def draw_ordering(
     )
     panels = {}
     for dataset, pairs in ordering.groupby("dataset", sort=False):
-        title = fill(f"made-up {dataset}" if dataset in made_up else str(dataset), 16)
+        title = figures.break_lines(f"made-up {dataset}" if dataset in made_up else str(dataset), 16)
         panels[title] = pairs.set_index("pair").reindex(ordering["pair"].unique()).fillna({"color": "white"})
     size = (figures.TWO_COLUMNS, 0.2 * ordering["dataset"].value_counts().max() + 1.2)
     verdicts = {verdict: color for verdict, color in VERDICTS.items() if verdict in set(ordering["verdict"])}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,7 +53,8 @@ def draw_predictions(
         figures.overlay(line[0], sample.image, title=_title(results, *where, chosen[where]))
         figures.overlay(line[1], sample.image, sample.mask, title="mask")
     for column, (row, table) in zip(axes[:, 2:].T, scores.items(), strict=True):
-        _draw_cells(results, column, table, samples, metric, [fill((titles or {}).get(row, row), 18)] * len(samples))
+        title = figures.break_lines((titles or {}).get(row, row), 18)
+        _draw_cells(results, column, table, samples, metric, [title] * len(samples))
     return _finish(fig)
 
 
@@ -147,4 +147,4 @@ def _finish(fig: Figure) -> Figure:
 
 def _title(results: Results, dataset: str, image: str, why: str = "") -> str:
     heading = results.study.datasets.get(dataset, dataset) + (f", {why}" if why else "")
-    return f"{heading}\n{fill(image, 26, break_on_hyphens=False)}"
+    return f"{heading}\n{figures.break_lines(image, 26)}"
