@@ -74,7 +74,8 @@ def fixed_kernel(size: int, filter: str = "ones", dims: int = 2) -> Tensor:
 
 def full_precision(x: Tensor) -> AbstractContextManager:
     """While open, autocast is off: half precision would lose differences of sums of hundreds of terms."""
-    # On "meta", where work is counted, there is no autocast. (Asked by name: PyTorch 2.11 cannot compile the question.)
+    # "meta", on which work is counted, has no autocast; torch.amp.is_autocast_available says so, but PyTorch 2.11 cannot
+    # compile it.
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
