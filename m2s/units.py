@@ -74,8 +74,8 @@ def fixed_kernel(size: int, filter: str = "ones", dims: int = 2) -> Tensor:
 
 def full_precision(x: Tensor) -> AbstractContextManager:
     """While open, autocast is off: half precision would lose differences of sums of hundreds of terms."""
-    # "meta", on which work is counted, has no autocast; torch.amp.is_autocast_available says so, but PyTorch 2.11 cannot
-    # compile it.
+    # "meta", on which work is counted, has no autocast. torch.amp.is_autocast_available would say so, but PyTorch 2.11
+    # cannot compile it.
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
